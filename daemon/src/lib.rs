@@ -1,0 +1,20 @@
+//! Familiar: a personal AI agent that lives on its owner's machine as one daemon.
+//!
+//! Every module is a room. ARCHITECTURE.md draws them, says which may use which,
+//! and `tests/rooms.rs` fails when an edge appears that it does not list.
+
+pub mod agent;
+pub mod api;
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod engine;
+pub mod extract;
+pub mod index;
+pub mod policy;
+pub mod protocol;
+pub mod session;
+pub mod store;
+pub mod tools;
+pub mod types;
+pub mod worker;

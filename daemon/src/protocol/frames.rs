@@ -1,0 +1,200 @@
+//! Messages between the broker and its workers. Both sides may ask: a [`Frame::Request`] is answered
+//! by any number of [`Frame::Event`]s and exactly one [`Frame::Reply`] with the same id, or dropped by
+//! [`Frame::Cancel`] (a cancelled request is still answered, with [`Fault::Cancelled`]).
+
+use crate::types::{Finish, Message, Timings, ToolChoice, ToolSpec, Usage};
+use serde::{Deserialize, Serialize};
+
+/// The largest frame either side accepts, in bytes. Enough for the text of the largest file that is
+/// indexed; small enough that a broken worker cannot make the broker swell.
+pub const MAX_FRAME: usize = 64 << 20;
+
+/// One message on the wire.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Frame {
+    /// Sent once by a worker, when its jail stands and before it reads anything.
+    Hello(JailReport),
+    Request {
+        id: u64,
+        deadline_ms: u64,
+        body: Request,
+    },
+    Event {
+        id: u64,
+        body: Event,
+    },
+    Reply {
+        id: u64,
+        body: Result<Reply, Fault>,
+    },
+    Cancel {
+        id: u64,
+    },
+}
+
+/// What can be asked. A worker answers [`Fault::Unsupported`] to what is not its kind's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Request {
+    Ping,
+    /// engine: load the model, once per process. Answered by [`Reply::Loaded`].
+    Load(Load),
+    /// engine: answer a conversation. Events: [`Event::Started`], then [`Event::Text`]s.
+    Generate(Box<Generate>),
+    /// engine: tokens of the prompt that `Generate` would make. Answered by [`Reply::Count`].
+    Count(Box<Generate>),
+    /// extract: text of the file whose descriptor travels with this request.
+    Extract(Extract),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    Started { prompt_tokens: u32, cached_tokens: u32 },
+    /// Whole UTF-8 characters, never half of one.
+    Text(String),
+    /// Long work: `done` of `total` units, in the request's own unit.
+    Progress { done: u64, total: u64 },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Reply {
+    Pong,
+    Loaded(ModelInfo),
+    Generated { finish: Finish, usage: Usage, timings: Timings },
+    Count(u32),
+    Extracted(Extracted),
+}
+
+/// Why a request failed, as data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+pub enum Fault {
+    #[error("cancelled")]
+    Cancelled,
+    #[error("took longer than {ms} ms")]
+    Deadline { ms: u64 },
+    #[error("this worker does not do that")]
+    Unsupported,
+    /// The prompt does not fit; nothing was generated and nothing was cut.
+    #[error("the prompt is {tokens} tokens and the context holds {limit}")]
+    PromptTooLong { tokens: u32, limit: u32 },
+    /// The model cannot be used; the text says why and what to do.
+    #[error("{0}")]
+    Model(String),
+    /// The request is wrong (bad schema, bad sampling value, bad template result).
+    #[error("{0}")]
+    Invalid(String),
+    /// The document cannot be read as text; the text says why.
+    #[error("{0}")]
+    Document(String),
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// What a kernel granted of the jail; `doctor` prints it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct JailReport {
+    /// Landlock ABI in force; 0 when the kernel has none.
+    pub landlock_abi: u32,
+    pub landlock: bool,
+    pub seccomp: bool,
+    pub no_new_privs: bool,
+    /// One sentence each on what was refused.
+    pub refused: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Load {
+    pub path: String,
+    /// Context in tokens shared by all sequences; 0 = the model's own, at most 8192.
+    pub context: u32,
+    /// 0 = all cores.
+    pub threads: u32,
+    pub gpu_layers: u32,
+    /// Conversations decoded at once.
+    pub parallel: u32,
+}
+
+/// What the engine knows of a loaded model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelInfo {
+    pub name: String,
+    pub architecture: String,
+    pub parameters: u64,
+    pub size_bytes: u64,
+    /// Tokens one conversation may hold, prompt and answer together.
+    pub context: u32,
+    pub train_context: u32,
+    /// The chat template renders tools.
+    pub tools: bool,
+    /// Trained to answer from passages only: tools are not offered unless a client insists.
+    pub grounded_only: bool,
+    /// Passages in a prompt and characters in each that this model does best with; 0 = no opinion.
+    pub passages: u32,
+    pub passage_chars: u32,
+    /// llama.cpp's own line on the CPU features or GPU in use.
+    pub system: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Generate {
+    pub messages: Vec<Message>,
+    pub tools: Vec<ToolSpec>,
+    pub tool_choice: ToolChoice,
+    /// JSON Schema as text that the whole answer must satisfy, when no tool is called.
+    pub json_schema: Option<String>,
+    pub sampling: Sampling,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sampling {
+    /// 0 = greedy.
+    pub temperature: f32,
+    pub top_p: f32,
+    pub top_k: i32,
+    pub min_p: f32,
+    pub seed: u32,
+    pub max_tokens: u32,
+    pub stop: Vec<String>,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Sampling { temperature: 0.0, top_p: 1.0, top_k: 0, min_p: 0.0, seed: 0, max_tokens: 512, stop: Vec::new() }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extract {
+    /// File name without its folder: only the extension is used, to choose a parser.
+    pub name: String,
+    /// Decoded text beyond this many bytes is an error, so that a zip bomb stays small.
+    pub max_text: u64,
+}
+
+/// Text of a document, with the way back to its bytes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Extracted {
+    pub title: String,
+    pub text: String,
+    /// `text[a..]` comes from byte `b` of the decoded content, for each `(a, b)`, ascending in `a`;
+    /// between two entries both advance alike. Empty: the text is the content, byte for byte.
+    pub map: Vec<(u64, u64)>,
+    /// Passages to index, in order, as byte ranges of `text`.
+    pub chunks: Vec<Chunk>,
+    /// BLAKE3 of the file's bytes (not of what a compressed file unpacks to), in hex.
+    pub hash: String,
+    /// Bytes read from the file.
+    pub bytes: u64,
+}
+
+/// One passage of an extracted document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chunk {
+    /// Byte range in `Extracted::text`.
+    pub start: u64,
+    pub end: u64,
+    /// 1-based line in the decoded content.
+    pub line: u32,
+    pub page: Option<u32>,
+    /// Headings above it, joined by " > ".
+    pub breadcrumb: String,
+}
