@@ -1,1 +1,4 @@
-//! The index room.
+//! The index handle.
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Index;

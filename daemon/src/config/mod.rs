@@ -1,0 +1,96 @@
+//! Settings: what the owner may write in `config.toml`, with its defaults and limits. Parsing and
+//! validation are pure; only [`paths`] looks at the environment. Unknown keys are refused by name and line.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// All settings. Every field has a default, so an absent file is a valid one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    pub model: ModelConfig,
+    pub ask: AskConfig,
+    pub index: IndexConfig,
+    pub log: LogConfig,
+}
+
+/// The model that answers, and how it runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelConfig {
+    /// Name of an imported model (`familiar model list`); `ember` is the embedded one.
+    pub name: String,
+    /// Context in tokens for each conversation; 0 = the model's own, at most 8192.
+    pub context: u32,
+    /// CPU threads; 0 = all cores.
+    pub threads: u32,
+    /// Layers to put on the GPU where a GPU backend is built in; 999 = all.
+    pub gpu_layers: u32,
+    /// Conversations decoded at the same time.
+    pub parallel: u32,
+    /// Seconds without a request after which the model's memory is given back; 0 = at once.
+    pub keep_alive_s: u64,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        ModelConfig { name: "ember".into(), context: 0, threads: 0, gpu_layers: 999, parallel: 2, keep_alive_s: 300 }
+    }
+}
+
+/// How questions are answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AskConfig {
+    /// Passages put in front of a question; 0 turns retrieval off.
+    pub passages: u32,
+    /// Characters of each passage.
+    pub passage_chars: u32,
+    /// Tokens an answer may have.
+    pub max_tokens: u32,
+    /// Tool calls one question may cause.
+    pub max_tool_calls: u32,
+    pub temperature: f32,
+}
+
+impl Default for AskConfig {
+    fn default() -> Self {
+        AskConfig { passages: 6, passage_chars: 1200, max_tokens: 512, max_tool_calls: 6, temperature: 0.0 }
+    }
+}
+
+/// What is indexed. The hard-denied places (keys, keyrings, browser profiles, password stores) cannot be allowed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct IndexConfig {
+    /// Patterns in the .gitignore language, left out below every indexed folder.
+    pub exclude: Vec<String>,
+    /// Index hidden files and folders too.
+    pub hidden: bool,
+    /// Files larger than this many bytes are listed as failed, not read.
+    pub max_file_bytes: u64,
+    /// Share, in percent, of the user's inotify watches that may be used.
+    pub watch_percent: u32,
+    /// Seconds between looks at folders that could not be watched.
+    pub poll_s: u64,
+}
+
+impl Default for IndexConfig {
+    fn default() -> Self {
+        IndexConfig { exclude: Vec::new(), hidden: false, max_file_bytes: 32 << 20, watch_percent: 50, poll_s: 60 }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `info,familiar::index=debug`.
+    pub level: String,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        LogConfig { level: "info".into() }
+    }
+}
+pub mod paths;
