@@ -11,9 +11,9 @@ use std::time::Instant;
 /// A token's number in the vocabulary.
 pub type Token = i32;
 
-/// Tokens that one step may decode, over all sequences.
-pub const STEP: usize = 512;
-/// Tokens of prompts in a step while another conversation is being written: its reader waits for the step.
+/// Tokens of prompts that one step may decode, over all sequences.
+const STEP: usize = 512;
+/// The same while another conversation is being written: its reader waits for the step.
 const STEP_WHILE_WRITING: usize = 256;
 /// Room that a prompt must leave for the answer, in tokens.
 const LEAST_ANSWER: u32 = 64;
@@ -50,6 +50,8 @@ pub trait Model {
     /// Tokens that each sequence holds.
     fn context(&self) -> u32;
     fn sequences(&self) -> usize;
+    /// Tokens of a prompt that are decoded in one call, always from a multiple of it on.
+    fn grid(&self) -> usize;
     fn prompt(&self, request: &Generate) -> Result<Vec<Token>, Fault>;
     fn sampler(&self, request: &Generate) -> Result<Self::Sampler, Fault>;
     /// Forgets a sequence from position `length` on; returns how much is left, which is less when
@@ -78,6 +80,9 @@ pub struct Batch<M: Model, T> {
 #[derive(Default)]
 struct Cached {
     tokens: Vec<Token>,
+    /// Tokens at the beginning that were decoded in whole grid calls. Kernels round differently for
+    /// other shapes of a call, so only these are what a cold start would have made, bit for bit.
+    exact: usize,
     busy: bool,
     last_used: u64,
 }
@@ -96,8 +101,6 @@ struct Running<S, T> {
     sequence: usize,
     /// Tokens to decode: the rest of the prompt, or the last sampled token.
     feed: VecDeque<Token>,
-    /// Where in the last step its final feed stood, when it is to be sampled.
-    sample_at: Option<usize>,
     cached_tokens: u32,
     written: u32,
     first: Option<Instant>,
@@ -163,29 +166,62 @@ impl<M: Model, T> Batch<M, T> {
     ) -> Vec<Answer<T>> {
         let mut answers = self.drop_unwanted(given_up);
         self.start_waiting(&mut event);
-        let feeds = self.next_feeds();
-        if feeds.is_empty() {
-            return answers;
+        let room = if self.write(&mut event, &mut answers) { STEP_WHILE_WRITING } else { STEP };
+        self.read(room, &mut event, &mut answers);
+        answers
+    }
+
+    /// One token more for every conversation that is being written, in one call.
+    fn write(&mut self, event: &mut impl FnMut(&T, Event), answers: &mut Vec<Answer<T>>) -> bool {
+        let writers: Vec<usize> =
+            (0..self.running.len()).filter(|&index| self.running[index].written > 0).collect();
+        if writers.is_empty() {
+            return false;
+        }
+        let mut feeds = Vec::with_capacity(writers.len());
+        for &index in &writers {
+            feed(&mut self.running[index], &mut self.cached, 1, &mut feeds);
         }
         if let Err(fault) = self.model.decode(&feeds) {
             answers.extend(self.fail_all(&fault));
-            return answers;
+            return true;
         }
+        // From the last on, so that those that end do not move the others.
+        for (at, &index) in writers.iter().enumerate().rev() {
+            self.advance(index, at, event, answers);
+        }
+        true
+    }
+
+    /// Decodes up to `room` tokens of prompts, each call within one conversation and one grid cell.
+    fn read(&mut self, mut room: usize, event: &mut impl FnMut(&T, Event), answers: &mut Vec<Answer<T>>) {
+        let grid = self.model.grid().max(1);
         let mut index = 0;
-        while index < self.running.len() {
-            match self.advance(index, &mut event) {
-                None => index += 1,
-                Some(end) => {
-                    let request = &mut self.running[index].request;
-                    let rest = request.text.finish();
-                    if end.is_ok() && !rest.is_empty() {
-                        event(&request.ticket, Event::Text(rest));
-                    }
-                    answers.push(self.end(index, end));
-                }
+        while room > 0 && index < self.running.len() {
+            let running = &mut self.running[index];
+            if running.written > 0 {
+                index += 1;
+                continue;
+            }
+            let sequence = running.sequence;
+            let cell = grid - self.cached[sequence].tokens.len() % grid;
+            let mut feeds = Vec::with_capacity(cell);
+            feed(running, &mut self.cached, cell, &mut feeds);
+            let complete = running.feed.is_empty();
+            if let Err(fault) = self.model.decode(&feeds) {
+                answers.extend(self.fail_all(&fault));
+                return;
+            }
+            if feeds.len() == grid {
+                self.cached[sequence].exact += grid;
+            }
+            room = room.saturating_sub(feeds.len());
+            if complete {
+                let before = self.running.len();
+                self.advance(index, feeds.len() - 1, event, answers);
+                index += usize::from(self.running.len() == before);
             }
         }
-        answers
     }
 
     fn drop_unwanted(&mut self, given_up: impl Fn(&T) -> Option<Fault>) -> Vec<Answer<T>> {
@@ -215,15 +251,16 @@ impl<M: Model, T> Batch<M, T> {
             let cached = &mut self.cached[sequence];
             // The last token is decoded again: its logits are needed.
             let same = common_prefix(&cached.tokens, &request.prompt).min(request.prompt.len() - 1);
-            let kept = self.model.keep(sequence, same);
+            let grid = self.model.grid().max(1);
+            let kept = self.model.keep(sequence, same.min(cached.exact) / grid * grid);
             cached.tokens.truncate(kept);
+            cached.exact = kept;
             cached.busy = true;
             let prompt_tokens = request.prompt.len() as u32;
             event(&request.ticket, Event::Started { prompt_tokens, cached_tokens: kept as u32 });
             self.running.push(Running {
                 sequence,
                 feed: request.prompt[kept..].iter().copied().collect(),
-                sample_at: None,
                 cached_tokens: kept as u32,
                 written: 0,
                 first: None,
@@ -235,29 +272,37 @@ impl<M: Model, T> Batch<M, T> {
     /// The free sequence that holds most of the prompt already; among equals the one unused longest.
     fn best_sequence(&self, prompt: &[Token]) -> usize {
         let free = self.cached.iter().enumerate().filter(|(_, cached)| !cached.busy);
-        let best = free
-            .max_by_key(|(_, cached)| (common_prefix(&cached.tokens, prompt), u64::MAX - cached.last_used));
+        let best = free.max_by_key(|(_, cached)| {
+            (common_prefix(&cached.tokens[..cached.exact], prompt), u64::MAX - cached.last_used)
+        });
         best.map_or(0, |(index, _)| index)
     }
 
-    /// Sampled tokens of all conversations first, then as much of the prompts as fits.
-    fn next_feeds(&mut self) -> Vec<Feed> {
-        let mut feeds = Vec::new();
-        for running in self.running.iter_mut().filter(|running| running.written > 0) {
-            feed(running, &mut self.cached, 1, &mut feeds);
+    /// Samples for one conversation after the feed at `at`, and ends it when that was its last token.
+    fn advance(
+        &mut self,
+        index: usize,
+        at: usize,
+        event: &mut impl FnMut(&T, Event),
+        answers: &mut Vec<Answer<T>>,
+    ) {
+        let Some(end) = self.sample(index, at, event) else { return };
+        let request = &mut self.running[index].request;
+        let rest = request.text.finish();
+        if end.is_ok() && !rest.is_empty() {
+            event(&request.ticket, Event::Text(rest));
         }
-        let most = if feeds.is_empty() { STEP } else { STEP_WHILE_WRITING.max(feeds.len()) };
-        for running in self.running.iter_mut().filter(|running| running.written == 0) {
-            let room = most - feeds.len();
-            feed(running, &mut self.cached, room, &mut feeds);
-        }
-        feeds
+        answers.push(self.end(index, end));
     }
 
-    /// Samples for one conversation, if its prompt is through. `Some`: it ends here.
-    fn advance(&mut self, index: usize, event: &mut impl FnMut(&T, Event)) -> Option<Result<Finish, Fault>> {
+    /// `Some`: the conversation ends here.
+    fn sample(
+        &mut self,
+        index: usize,
+        at: usize,
+        event: &mut impl FnMut(&T, Event),
+    ) -> Option<Result<Finish, Fault>> {
         let running = &mut self.running[index];
-        let at = running.sample_at.take()?;
         let (token, bytes) = match self.model.sample(&mut running.request.sampler, at) {
             Ok(Sampled::Token { token, bytes }) => (token, bytes),
             Ok(Sampled::End) => {
@@ -313,6 +358,7 @@ impl<M: Model, T> Batch<M, T> {
         for (sequence, cached) in self.cached.iter_mut().enumerate() {
             self.model.keep(sequence, 0);
             cached.tokens.clear();
+            cached.exact = 0;
         }
         answers
     }
@@ -324,9 +370,6 @@ fn feed<S, T>(running: &mut Running<S, T>, cached: &mut [Cached], room: usize, f
     for _ in 0..room {
         let Some(token) = running.feed.pop_front() else { return };
         let last = running.feed.is_empty();
-        if last {
-            running.sample_at = Some(feeds.len());
-        }
         feeds.push(Feed { sequence: running.sequence, position: tokens.len(), token, last });
         tokens.push(token);
     }

@@ -2,7 +2,7 @@
 //! an abort of llama.cpp ends nothing but that process. It opens the model file and nothing else.
 #![allow(unsafe_code)]
 
-use super::batch::{Feed, Model, STEP, Sampled, Token};
+use super::batch::{Feed, Model, Sampled, Token};
 use super::format::{self, Grammar};
 use super::gguf::Header;
 use super::template::{Guard, Spellings, Template};
@@ -26,6 +26,10 @@ use std::sync::{Mutex, OnceLock};
 
 /// Context of a sequence when the settings leave it to the model.
 const MAX_OWN_CONTEXT: u32 = 8192;
+/// Tokens of a prompt in one call. Small on the CPU, where a call costs little and KV state is
+/// reused in whole calls only; larger on a GPU, which small calls leave idle.
+const CPU_GRID: usize = 64;
+const GPU_GRID: usize = 256;
 /// Conversations decoded at once, at most.
 const MAX_PARALLEL: u32 = 64;
 
@@ -40,6 +44,7 @@ pub struct Weights {
     info: ModelInfo,
     parallel: u32,
     threads: i32,
+    grid: usize,
 }
 
 impl Weights {
@@ -57,10 +62,16 @@ impl Weights {
         let params = LlamaModelParams::default().with_n_gpu_layers(layers);
         let model = LlamaModel::load_from_file(backend, path, &params)
             .map_err(|e| unusable(reason(&e.to_string())))?;
-        Weights::describe(model, &name, &header, load).map_err(unusable)
+        Weights::describe(model, &name, &header, load, layers).map_err(unusable)
     }
 
-    fn describe(model: LlamaModel, name: &str, header: &Header, load: &Load) -> Result<Weights, String> {
+    fn describe(
+        model: LlamaModel,
+        name: &str,
+        header: &Header,
+        load: &Load,
+        layers: u32,
+    ) -> Result<Weights, String> {
         let vocab = model.vocab();
         let text = |token: LlamaToken| token_text(&model, token);
         let source = header.text("tokenizer.chat_template");
@@ -117,6 +128,7 @@ impl Weights {
             info,
             parallel: load.parallel.clamp(1, MAX_PARALLEL),
             threads: threads.min(512) as i32,
+            grid: if layers > 0 { GPU_GRID } else { CPU_GRID },
         })
     }
 
@@ -131,8 +143,8 @@ impl Weights {
             .with_n_ctx(NonZeroU32::new(total))
             .with_n_seq_max(self.parallel)
             .with_kv_unified(false)
-            .with_n_batch(STEP as u32)
-            .with_n_ubatch(STEP as u32)
+            .with_n_batch(GPU_GRID as u32)
+            .with_n_ubatch(GPU_GRID as u32)
             .with_n_threads(self.threads)
             .with_n_threads_batch(self.threads);
         let failed = |why: String| {
@@ -143,7 +155,7 @@ impl Weights {
         };
         let backend = backend().map_err(failed)?;
         let context = self.model.new_context(backend, params).map_err(|e| failed(reason(&e.to_string())))?;
-        Ok(Host { weights: self, context, batch: LlamaBatch::new(STEP, 1) })
+        Ok(Host { weights: self, context, batch: LlamaBatch::new(GPU_GRID, 1) })
     }
 
     fn tokenize(&self, prompt: &str, sentinel: char) -> Vec<Token> {
@@ -189,6 +201,10 @@ impl Model for Host<'_> {
 
     fn sequences(&self) -> usize {
         self.weights.parallel as usize
+    }
+
+    fn grid(&self) -> usize {
+        self.weights.grid
     }
 
     fn prompt(&self, request: &Generate) -> Result<Vec<Token>, Fault> {
