@@ -238,7 +238,14 @@ mod tests {
 
     #[test]
     fn citations_name_the_place_and_the_words() {
-        expect![""].assert_eq(&shown(PLAIN));
+        expect![[r#"
+
+            [1] /usr/share/doc/bash/FAQ:42  "Bash is the shell"
+            [2] /usr/share/doc/bash/FAQ:42 (page 3) (stale: the file has changed since)  "long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long…"
+            [3] /tmp/a�[2Jb c:42  "x�]0;title�y"
+            --- notes
+            note: 2 of 6 passages did not fit the context.
+        "#]].assert_eq(&shown(PLAIN));
     }
 
     #[test]

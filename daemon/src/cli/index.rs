@@ -244,7 +244,27 @@ mod tests {
         };
         let mut out = Vec::new();
         status(&shown, &mut out, PLAIN).unwrap();
-        expect![""].assert_eq(&String::from_utf8(out).unwrap());
+        expect![[r#"
+            documents  5,120 files, 34 MB
+            pending    1 file
+            failed     12 files
+            watched    812 folders, 3 looked at from time to time
+            root       /d
+            12 files could not be indexed:
+              /d/0  not text
+              /d/1  not text
+              /d/2  not text
+              /d/3  not text
+              /d/4  not text
+              /d/5  not text
+              /d/6  not text
+              /d/7  not text
+              /d/8  not text
+              /d/9  not text
+              and 2 more; `familiar index status --json` lists all
+            warning: The disk is full.
+        "#]]
+        .assert_eq(&String::from_utf8(out).unwrap());
     }
 
     #[test]

@@ -144,7 +144,18 @@ mod tests {
         let mut out = Vec::new();
         list(json!({"models": [entry("ember"), entry("qwen3-0.6b")]}), &mut out, PLAIN).unwrap();
         info(&entry("ember"), &mut out).unwrap();
-        expect![""].assert_eq(&String::from_utf8(out).unwrap());
+        expect![[r#"
+            * ember         5.3M    12 MB  Q8_0      embedded
+              qwen3-0.6b    5.3M    12 MB  Q8_0      imported
+            name          ember (embedded in the program, in use)
+            file          /data/models/x.gguf, 12 MB
+            architecture  llama
+            parameters    5.3M
+            quantization  Q8_0
+            context       2048 tokens
+            blake3        ab
+        "#]]
+        .assert_eq(&String::from_utf8(out).unwrap());
     }
 
     #[test]

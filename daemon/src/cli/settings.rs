@@ -58,7 +58,34 @@ mod tests {
         let mut out = Vec::new();
         settings(&paths, args::Config::Show(args::Json { json: false }), &mut out, PLAIN).unwrap();
         let text = String::from_utf8(out).unwrap();
-        expect![""].assert_eq(text.split_once('\n').unwrap().1);
+        expect![[r#"
+
+            [model]
+            name = "ember"                           # default
+            context = 0                              # default
+            threads = 3                              # line 2
+            gpu_layers = 999                         # default
+            parallel = 2                             # default
+            keep_alive_s = 300                       # default
+
+            [ask]
+            passages = 6                             # default
+            passage_chars = 1200                     # default
+            max_tokens = 512                         # default
+            max_tool_calls = 6                       # default
+            temperature = 0.7                        # line 4
+
+            [index]
+            exclude = []                             # default
+            hidden = false                           # default
+            max_file_bytes = 33554432                # default
+            watch_percent = 50                       # default
+            poll_s = 60                              # default
+
+            [log]
+            level = "info"                           # default
+        "#]]
+        .assert_eq(text.split_once('\n').unwrap().1);
         let again = folder.path().join("again.toml");
         std::fs::write(&again, &text).unwrap();
         assert_eq!(config::load(&again).unwrap().config, config::load(&paths.config_file).unwrap().config);

@@ -116,7 +116,16 @@ mod tests {
         };
         let mut out = Vec::new();
         render(&status, &mut out, PLAIN).unwrap();
-        expect![""].assert_eq(&String::from_utf8(out).unwrap());
+        expect![[r#"
+            familiar 0.1.0  pid 7, up 1 h 1 min, 42 MB
+            model    ember (loaded, 2048 tokens of context)
+            index    5,120 documents, 34 MB, 2 pending, 0 failed
+            worker   engine running, pid 9, 120 MB
+            worker   extract backing_off, 1 restart
+                     not jailed: landlock: not enabled
+            warning: config.toml:1: `x` is not a setting
+        "#]]
+        .assert_eq(&String::from_utf8(out).unwrap());
     }
 
     #[tokio::test]

@@ -18,8 +18,11 @@ pub struct Checked {
 
 /// Compares every key of `table`, which was parsed from `text`, with `schema`.
 pub fn check(text: &str, table: &DeTable<'_>, schema: &Value) -> Checked {
-    let mut checker = Checker { text, known: keys(schema), found: Checked::default() };
+    let tables = schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.clone());
+    let known = keys(schema).into_iter().chain(tables).collect();
+    let mut checker = Checker { text, known, found: Checked::default() };
     checker.table("", table, schema);
+    checker.found.problems.sort_by_key(|problem| problem.line);
     checker.found
 }
 
@@ -45,6 +48,7 @@ pub fn line_of(text: &str, offset: usize) -> usize {
 
 struct Checker<'a> {
     text: &'a str,
+    /// Settings and tables.
     known: Vec<String>,
     found: Checked,
 }

@@ -46,7 +46,7 @@ fn limit(name: &str) -> Option<u64> {
 
 fn raise(name: &str, to: u64) -> String {
     format!(
-        "echo 'fs.inotify.{name} = {to}' | sudo tee /etc/sysctl.d/60-familiar.conf && sudo sysctl --system"
+        "echo 'fs.inotify.{name} = {to}' | sudo tee /etc/sysctl.d/60-familiar-{name}.conf && sudo sysctl --system"
     )
 }
 

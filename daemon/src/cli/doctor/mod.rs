@@ -134,7 +134,16 @@ mod tests {
         ];
         let mut out = Vec::new();
         render(&checks, &mut out, PLAIN).unwrap();
-        expect![""].assert_eq(&String::from_utf8(out).unwrap());
+        expect![[r#"
+            ok    landlock  ABI 7
+            warn  watches   8192
+                            → sysctl fs.inotify.max_user_watches=524288
+            FAIL  model     x is not there
+                            → familiar model import FILE --name x
+
+            3 checks: 1 to look at, 1 to mend
+        "#]]
+        .assert_eq(&String::from_utf8(out).unwrap());
         assert_eq!(worst(&checks), Level::Fail);
         assert_eq!(worst(&checks[..2]), Level::Warn);
     }
