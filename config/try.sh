@@ -28,9 +28,17 @@ missing_packages() {
     have pkg-config || echo pkg-config
     have curl || echo curl
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
-    # bindgen loads libclang when the build runs.
-    local libclang=("${LIBCLANG_PATH:-/nowhere}"/libclang*.so* /usr/lib/llvm-*/lib/libclang*.so* /usr/lib*/libclang*.so* /usr/lib/*/libclang*.so*)
-    ls -- "${libclang[@]}" 2>/dev/null | grep -q . || echo libclang-dev
+    have_libclang || echo libclang-dev
+}
+
+# bindgen loads it when the build runs.
+have_libclang() {
+    local file
+    for file in "${LIBCLANG_PATH:-/nowhere}"/libclang*.so* /usr/lib/llvm-*/lib/libclang*.so* \
+        /usr/lib*/libclang*.so* /usr/lib/*/libclang*.so*; do
+        [ ! -e "$file" ] || return 0
+    done
+    return 1
 }
 
 as_root() {
@@ -84,7 +92,8 @@ build() {
 # Real documents that are on any machine; a container image may have stripped them.
 default_folder() {
     local enough=20 found
-    found=$(find -L "$docs" -type f 2>/dev/null | head -n "$enough" | wc -l)
+    # `find` is cut off when there are enough, which is no failure.
+    found=$( (find -L "$docs" -type f 2>/dev/null || true) | head -n "$enough" | wc -l)
     if [ "$found" -ge "$enough" ]; then echo "$docs"; else echo "$repository"; fi
 }
 
