@@ -20,3 +20,8 @@ pub struct Handles {
     /// Set to true once, to shut down.
     pub stop: watch::Sender<bool>,
 }
+
+/// Serves on the socket of `paths` until told to stop.
+pub fn run(_paths: crate::config::paths::Paths, _config: Config) -> anyhow::Result<()> {
+    anyhow::bail!("the rooms are not joined yet")
+}
