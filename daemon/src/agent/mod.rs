@@ -1,1 +1,3 @@
-//! The agent room.
+//! The agent room: pure decisions about a conversation. Data in, data out; no IO, no clock.
+
+pub mod toolcall;

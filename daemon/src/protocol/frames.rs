@@ -2,7 +2,7 @@
 //! by any number of [`Frame::Event`]s and exactly one [`Frame::Reply`] with the same id, or dropped by
 //! [`Frame::Cancel`] (a cancelled request is still answered, with [`Fault::Cancelled`]).
 
-use crate::types::{Finish, Message, Timings, ToolChoice, ToolSpec, Usage};
+use crate::types::{Finish, Message, Timings, ToolChoice, ToolFormat, ToolSpec, Usage};
 use serde::{Deserialize, Serialize};
 
 /// The largest frame either side accepts, in bytes. Enough for the text of the largest file that is
@@ -48,11 +48,17 @@ pub enum Request {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Event {
-    Started { prompt_tokens: u32, cached_tokens: u32 },
+    Started {
+        prompt_tokens: u32,
+        cached_tokens: u32,
+    },
     /// Whole UTF-8 characters, never half of one.
     Text(String),
     /// Long work: `done` of `total` units, in the request's own unit.
-    Progress { done: u64, total: u64 },
+    Progress {
+        done: u64,
+        total: u64,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,6 +82,9 @@ pub enum Fault {
     /// The prompt does not fit; nothing was generated and nothing was cut.
     #[error("the prompt is {tokens} tokens and the context holds {limit}")]
     PromptTooLong { tokens: u32, limit: u32 },
+    /// engine: no model is loaded in this process yet; `Load` comes first.
+    #[error("no model is loaded")]
+    NotLoaded,
     /// The model cannot be used; the text says why and what to do.
     #[error("{0}")]
     Model(String),
@@ -104,7 +113,8 @@ pub struct JailReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Load {
     pub path: String,
-    /// Context in tokens shared by all sequences; 0 = the model's own, at most 8192.
+    /// Context in tokens of each sequence; 0 = the model's own, at most 8192. Never more than
+    /// the model was trained for.
     pub context: u32,
     /// 0 = all cores.
     pub threads: u32,
@@ -125,6 +135,8 @@ pub struct ModelInfo {
     pub train_context: u32,
     /// The chat template renders tools.
     pub tools: bool,
+    /// How it writes a tool call.
+    pub tool_format: ToolFormat,
     /// Trained to answer from passages only: tools are not offered unless a client insists.
     pub grounded_only: bool,
     /// Passages in a prompt and characters in each that this model does best with; 0 = no opinion.
@@ -158,7 +170,15 @@ pub struct Sampling {
 
 impl Default for Sampling {
     fn default() -> Self {
-        Sampling { temperature: 0.0, top_p: 1.0, top_k: 0, min_p: 0.0, seed: 0, max_tokens: 512, stop: Vec::new() }
+        Sampling {
+            temperature: 0.0,
+            top_p: 1.0,
+            top_k: 0,
+            min_p: 0.0,
+            seed: 0,
+            max_tokens: 512,
+            stop: Vec::new(),
+        }
     }
 }
 

@@ -4,7 +4,8 @@
 use crate::protocol::frames::{Frame, MAX_FRAME};
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags,
 };
 use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::mem::MaybeUninit;
@@ -57,6 +58,7 @@ pub fn receive_fd(socket: BorrowedFd<'_>) -> io::Result<(u64, OwnedFd)> {
         RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
         _ => None,
     });
-    let fd = fd.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "no descriptor in the message"))?;
+    let fd =
+        fd.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "no descriptor in the message"))?;
     Ok((u64::from_be_bytes(id), fd))
 }

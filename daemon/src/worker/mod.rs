@@ -26,7 +26,9 @@ pub enum WorkerError {
     Gone { kind: &'static str, how: String },
     #[error("the {kind} worker crashed {crashes} times in a row and restarts in {} s", .wait.as_secs().max(1))]
     BackingOff { kind: &'static str, crashes: u32, wait: Duration },
-    #[error("the {kind} worker crashed {crashes} times in a row and is stopped: see the log, then run `familiar stop` and try again")]
+    #[error(
+        "the {kind} worker crashed {crashes} times in a row and is stopped: see the log, then run `familiar stop` and try again"
+    )]
     Stopped { kind: &'static str, crashes: u32 },
     #[error("the {kind} worker could not be started: {reason}")]
     Spawn { kind: &'static str, reason: String },

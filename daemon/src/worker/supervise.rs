@@ -28,11 +28,23 @@ impl Worker {
         Worker
     }
     /// Sends a request, starting the process when none runs.
-    pub async fn call(&self, _body: Request, _fd: Option<OwnedFd>, _deadline: Duration) -> Result<Call, WorkerError> {
+    pub async fn call(
+        &self,
+        _body: Request,
+        _fd: Option<OwnedFd>,
+        _deadline: Duration,
+    ) -> Result<Call, WorkerError> {
         Err(WorkerError::Spawn { kind: "", reason: String::new() })
     }
     pub fn status(&self) -> WorkerStatus {
-        WorkerStatus { kind: String::new(), pid: None, state: String::new(), restarts: 0, rss_bytes: 0, jail_refused: vec![] }
+        WorkerStatus {
+            kind: String::new(),
+            pid: None,
+            state: String::new(),
+            restarts: 0,
+            rss_bytes: 0,
+            jail_refused: vec![],
+        }
     }
     /// Ends the process and forgets crashes; the next call starts a new one.
     pub async fn stop(&self) {}
