@@ -5,6 +5,7 @@ use crate::engine::Engine;
 use crate::index::Index;
 use crate::protocol::http::ErrorBody;
 use crate::session::Sessions;
+use crate::worker::Worker;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -15,6 +16,8 @@ pub struct Handles {
     pub sessions: Sessions,
     pub engine: Engine,
     pub index: Index,
+    /// The worker that reads documents, for its status.
+    pub extract: Worker,
     /// The effective settings; a reload that fails leaves them as they were.
     pub config: watch::Receiver<Arc<Config>>,
     pub started: Instant,

@@ -18,7 +18,7 @@ pub enum Piece {
 
 /// Splits one answer. How the text is cut into deltas does not change what comes out, except for
 /// where one piece of text ends and the next begins.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Splitter {
     format: ToolFormat,
     /// Text not decided yet.

@@ -9,16 +9,17 @@ use super::openai::{
 };
 use super::{Door, join};
 use crate::agent::toolcall::{Piece, Splitter};
-use crate::protocol::frames::{Event, ModelInfo, Reply};
+use crate::engine::Output;
+use crate::protocol::frames::ModelInfo;
 use crate::protocol::http::ErrorCode;
-use crate::types::{Finish, ToolChoice, Usage};
-use crate::worker::Call;
+use crate::types::{Finish, ToolChoice};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures::Stream;
+use futures::stream::{self, Stream, StreamExt};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -41,25 +42,20 @@ pub async fn complete(
         return Err(no_tools(&info));
     }
     let splitter = calls_tools.then(|| Splitter::new(info.tool_format));
-    let mut call = join::generate(&door.handles, generate).await?;
-    // Until the first event a failure still has a status of its own, streamed or not.
-    let first = call.event().await;
-    if first.is_none() {
-        return Ok(Json(Completion::new(request.model, splitter).all(call, None).await?).into_response());
+    let mut outputs = Box::pin(join::generate(&door.handles, generate).await?);
+    // Until the first output a failure still has a status of its own, streamed or not.
+    let first = outputs.next().await.transpose()?;
+    let outputs = stream::iter(first.map(Ok)).chain(outputs);
+    let completion = Completion::new(request.model.clone(), splitter);
+    if request.streams() {
+        let events = completion.stream(outputs, request.wants_usage());
+        return Ok(Sse::new(events).keep_alive(KeepAlive::new()).into_response());
     }
-    let usage = request.wants_usage();
-    let streams = request.streams();
-    let completion = Completion::new(request.model, splitter);
-    if streams {
-        return Ok(Sse::new(completion.stream(call, first, usage))
-            .keep_alive(KeepAlive::new())
-            .into_response());
-    }
-    Ok(Json(completion.all(call, first).await?).into_response())
+    Ok(Json(completion.all(outputs).await?).into_response())
 }
 
 /// The models that may be named in a request.
-#[utoipa::path(get, path = "/v1/models", tag = "openai", responses(
+#[utoipa::path(get, path = "/v1/models", operation_id = "openai_models", tag = "openai", responses(
     (status = 200, body = ModelList),
     (status = "default", body = ErrorReply)
 ))]
@@ -69,7 +65,7 @@ pub async fn models(State(door): State<Door>) -> Result<Json<ModelList>, OpenAiE
 }
 
 /// One of the models.
-#[utoipa::path(get, path = "/v1/models/{id}", tag = "openai", params(("id" = String, Path)), responses(
+#[utoipa::path(get, path = "/v1/models/{id}", operation_id = "openai_model", tag = "openai", params(("id" = String, Path)), responses(
     (status = 200, body = Model),
     (status = "default", body = ErrorReply)
 ))]
@@ -132,14 +128,19 @@ impl Completion {
     }
 
     /// The whole answer, once it is there.
-    async fn all(mut self, mut call: Call, first: Option<Event>) -> Result<ChatCompletion, Failure> {
+    async fn all(
+        mut self,
+        outputs: impl Stream<Item = Result<Output, Failure>>,
+    ) -> Result<ChatCompletion, Failure> {
+        let mut outputs = pin!(outputs);
         let mut pieces = Vec::new();
-        let mut event = first;
-        while let Some(happened) = event {
-            pieces.extend(self.split(happened));
-            event = call.event().await;
-        }
-        let (finish, usage) = end(call).await?;
+        let (finish, usage) = loop {
+            match outputs.next().await.unwrap_or_else(|| Err(broken_off()))? {
+                Output::Started { .. } => {}
+                Output::Text(text) => pieces.extend(self.split(text)),
+                Output::Done { finish, usage, .. } => break (whole(finish)?, usage),
+            }
+        };
         pieces.extend(self.rest());
         let mut content = String::new();
         let mut tool_calls = Vec::new();
@@ -163,20 +164,25 @@ impl Completion {
     /// The answer as it comes. A client that leaves drops this, and that cancels the generation.
     fn stream(
         mut self,
-        mut call: Call,
-        first: Option<Event>,
+        outputs: impl Stream<Item = Result<Output, Failure>>,
         wants_usage: bool,
     ) -> impl Stream<Item = Result<sse::Event, axum::Error>> {
         async_stream::stream! {
+            let mut outputs = pin!(outputs);
             yield self.chunk(Delta { role: Some("assistant"), content: Some(String::new()), ..Delta::default() }, None);
-            let mut event = first;
-            while let Some(happened) = event {
-                for piece in self.split(happened) {
-                    yield self.piece(piece);
+            let ended = loop {
+                match outputs.next().await.unwrap_or_else(|| Err(broken_off())) {
+                    Ok(Output::Started { .. }) => {}
+                    Ok(Output::Text(text)) => {
+                        for piece in self.split(text) {
+                            yield self.piece(piece);
+                        }
+                    }
+                    Ok(Output::Done { finish, usage, .. }) => break whole(finish).map(|finish| (finish, usage)),
+                    Err(failure) => break Err(failure),
                 }
-                event = call.event().await;
-            }
-            let (finish, usage) = match end(call).await {
+            };
+            let (finish, usage) = match ended {
                 Ok(ended) => ended,
                 Err(failure) => {
                     yield sse::Event::default().json_data(OpenAiError::from(failure).into_reply());
@@ -194,11 +200,10 @@ impl Completion {
         }
     }
 
-    fn split(&mut self, event: Event) -> Vec<Piece> {
-        match (event, &mut self.splitter) {
-            (Event::Text(text), Some(splitter)) => splitter.push(&text),
-            (Event::Text(text), None) => vec![Piece::Text(text)],
-            (Event::Started { .. } | Event::Progress { .. }, _) => Vec::new(),
+    fn split(&mut self, text: String) -> Vec<Piece> {
+        match &mut self.splitter {
+            Some(splitter) => splitter.push(&text),
+            None => vec![Piece::Text(text)],
         }
     }
 
@@ -240,15 +245,94 @@ impl Completion {
     }
 }
 
-/// How a generation ended, once its events are read.
-async fn end(call: Call) -> Result<(Finish, Usage), Failure> {
-    match call.reply().await? {
-        Reply::Generated { finish: Finish::Cancelled, .. } => {
-            Err(Failure::new(ErrorCode::Busy, "the answer was cancelled: ask again"))
-        }
-        Reply::Generated { finish, usage, .. } => Ok((finish, usage)),
-        _ => {
-            Err(Failure::new(ErrorCode::Failed, "the engine answered something else than what it was asked"))
+/// An answer that was cut off from this side is not an answer.
+fn whole(finish: Finish) -> Result<Finish, Failure> {
+    match finish {
+        Finish::Cancelled => Err(Failure::new(ErrorCode::Busy, "the answer was cancelled: ask again")),
+        Finish::Stop | Finish::Length | Finish::ToolCalls => Ok(finish),
+    }
+}
+
+fn broken_off() -> Failure {
+    Failure::new(
+        ErrorCode::Failed,
+        "the answer broke off: ask again, and look at the log if it happens twice",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Timings, ToolFormat, Usage};
+    use serde_json::{Value, json};
+
+    fn outputs(texts: &[&str], finish: Finish) -> Vec<Result<Output, Failure>> {
+        let usage = Usage { prompt_tokens: 7, cached_tokens: 2, completion_tokens: 3 };
+        let mut all = vec![Output::Started { prompt_tokens: 7, cached_tokens: 2 }];
+        all.extend(texts.iter().map(|&text| Output::Text(text.into())));
+        all.push(Output::Done { finish, usage, timings: Timings::default() });
+        all.into_iter().map(Ok).collect()
+    }
+
+    fn completion(format: Option<ToolFormat>) -> Completion {
+        Completion::new("ember".into(), format.map(Splitter::new))
+    }
+
+    async fn whole_answer(format: Option<ToolFormat>, texts: &[&str]) -> Value {
+        let outputs = outputs(texts, Finish::Stop);
+        serde_json::to_value(completion(format).all(stream::iter(outputs)).await.unwrap()).unwrap()
+    }
+
+    /// The data of each server-sent event, as bytes on the wire.
+    async fn streamed(format: Option<ToolFormat>, outputs: Vec<Result<Output, Failure>>) -> Vec<String> {
+        let response = Sse::new(completion(format).stream(stream::iter(outputs), true)).into_response();
+        let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        text.split_terminator("\n\n").map(|event| event.strip_prefix("data: ").unwrap().to_owned()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_whole_answer() {
+        let answer = whole_answer(None, &["Hel", "lo <tool_call>"]).await;
+        assert_eq!(answer["choices"][0]["message"]["content"], "Hello <tool_call>");
+        assert_eq!(answer["choices"][0]["finish_reason"], "stop");
+        assert_eq!(answer["usage"]["total_tokens"], 10);
+        assert_eq!(answer["usage"]["prompt_tokens_details"]["cached_tokens"], 2);
+    }
+
+    #[tokio::test]
+    async fn tool_calls_are_taken_out_of_the_words() {
+        let texts = ["<tool_", "call>{\"name\":\"a\",\"arguments\":{\"q\":1}}</tool_call>"];
+        let answer = whole_answer(Some(ToolFormat::Hermes), &texts).await;
+        let choice = &answer["choices"][0];
+        assert_eq!(choice["finish_reason"], "tool_calls");
+        assert_eq!(choice["message"]["content"], Value::Null);
+        let call = &choice["message"]["tool_calls"][0];
+        assert_eq!(call["function"], json!({"name": "a", "arguments": "{\"q\":1}"}));
+        assert!(call["id"].as_str().unwrap().starts_with("call_") && call.get("index").is_none());
+
+        let events = streamed(Some(ToolFormat::Hermes), outputs(&texts, Finish::Stop)).await;
+        let chunks: Vec<Value> =
+            events[..4].iter().map(|event| serde_json::from_str(event).unwrap()).collect();
+        assert_eq!(chunks[0]["choices"][0]["delta"], json!({"role": "assistant", "content": ""}));
+        assert_eq!(chunks[1]["choices"][0]["delta"]["tool_calls"][0]["index"], 0);
+        assert_eq!(
+            chunks[2]["choices"][0],
+            json!({"index": 0, "delta": {}, "finish_reason": "tool_calls", "logprobs": null})
+        );
+        assert_eq!((&chunks[3]["choices"], &chunks[3]["usage"]["prompt_tokens"]), (&json!([]), &json!(7)));
+        assert_eq!(events[4..], ["[DONE]"]);
+    }
+
+    #[tokio::test]
+    async fn a_failure_in_the_middle_ends_the_stream_with_an_error() {
+        let mut broken = outputs(&["Hel"], Finish::Stop);
+        broken.pop();
+        for (outputs, words) in [(broken, "broke off"), (outputs(&["Hel"], Finish::Cancelled), "cancelled")] {
+            let events = streamed(None, outputs).await;
+            assert_eq!(events.len(), 3);
+            let error: Value = serde_json::from_str(&events[2]).unwrap();
+            assert!(error["error"]["message"].as_str().unwrap().contains(words), "{error}");
         }
     }
 }

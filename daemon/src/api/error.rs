@@ -2,11 +2,9 @@
 
 use super::body::BodyError;
 use super::openai::{ErrorDetail, ErrorReply, Invalid};
-use crate::protocol::frames::Fault;
 use crate::protocol::http::{ErrorBody, ErrorCode};
 use crate::session::SessionError;
 use crate::store::StoreError;
-use crate::worker::WorkerError;
 use axum::Json;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -90,34 +88,6 @@ impl From<StoreError> for Failure {
             _ => ErrorCode::Failed,
         };
         Failure::new(code, error)
-    }
-}
-
-impl From<WorkerError> for Failure {
-    fn from(error: WorkerError) -> Self {
-        match error {
-            WorkerError::Fault(fault) => fault.into(),
-            WorkerError::Gone { .. } | WorkerError::BackingOff { .. } | WorkerError::Stopped { .. } => {
-                Failure::new(ErrorCode::Busy, error)
-            }
-            WorkerError::Spawn { .. } => Failure::new(ErrorCode::Failed, error),
-        }
-    }
-}
-
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Self {
-        let code = match fault {
-            Fault::PromptTooLong { .. } | Fault::Invalid(_) => ErrorCode::Usage,
-            Fault::Cancelled | Fault::Deadline { .. } => ErrorCode::Busy,
-            Fault::Unsupported
-            | Fault::NotLoaded
-            | Fault::Model(_)
-            | Fault::Document(_)
-            | Fault::Internal(_) => ErrorCode::Failed,
-        };
-        let reason = matches!(fault, Fault::PromptTooLong { .. }).then_some("context_length_exceeded");
-        Failure { reason, ..Failure::new(code, fault) }
     }
 }
 

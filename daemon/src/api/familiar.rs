@@ -86,6 +86,9 @@ fn broken_off() -> Failure {
 ))]
 pub async fn search(State(door): State<Door>, body: Body<SearchRequest>) -> Answer<SearchResponse> {
     let JsonBody(request) = body?;
+    if request.query.trim().is_empty() {
+        return Err(Failure::new(ErrorCode::Usage, "the query is empty"));
+    }
     if let Some(mode) = request.mode.as_deref().filter(|&mode| mode != "lexical") {
         let message = format!("there is no search mode {mode:?}: only \"lexical\" for now");
         return Err(Failure::new(ErrorCode::Usage, message));
@@ -99,7 +102,7 @@ pub async fn search(State(door): State<Door>, body: Body<SearchRequest>) -> Answ
     (status = "default", body = ErrorBody)
 ))]
 pub async fn index_status(State(door): State<Door>) -> Answer<IndexStatus> {
-    Ok(Json(join::index_status(&door.handles).await?))
+    Ok(Json(join::index_status(&door.handles)))
 }
 
 /// Indexes a folder or a file from now on.
@@ -110,7 +113,7 @@ pub async fn index_status(State(door): State<Door>) -> Answer<IndexStatus> {
 pub async fn index_add(State(door): State<Door>, body: Body<PathRequest>) -> Answer<IndexStatus> {
     let JsonBody(request) = body?;
     join::index_add(&door.handles, &request).await?;
-    Ok(Json(join::index_status(&door.handles).await?))
+    Ok(Json(join::index_status(&door.handles)))
 }
 
 /// Stops indexing a folder or a file, and forgets what was read from it.
@@ -121,7 +124,7 @@ pub async fn index_add(State(door): State<Door>, body: Body<PathRequest>) -> Ans
 pub async fn index_remove(State(door): State<Door>, body: Body<PathRequest>) -> Answer<IndexStatus> {
     let JsonBody(request) = body?;
     join::index_remove(&door.handles, &request).await?;
-    Ok(Json(join::index_status(&door.handles).await?))
+    Ok(Json(join::index_status(&door.handles)))
 }
 
 /// What is indexed.
@@ -130,7 +133,7 @@ pub async fn index_remove(State(door): State<Door>, body: Body<PathRequest>) -> 
     (status = "default", body = ErrorBody)
 ))]
 pub async fn index_roots(State(door): State<Door>) -> Answer<Roots> {
-    Ok(Json(Roots { roots: join::index_status(&door.handles).await?.roots }))
+    Ok(Json(Roots { roots: join::index_status(&door.handles).roots }))
 }
 
 /// How the daemon and its workers are.
@@ -139,7 +142,7 @@ pub async fn index_roots(State(door): State<Door>) -> Answer<Roots> {
     (status = "default", body = ErrorBody)
 ))]
 pub async fn status(State(door): State<Door>) -> Answer<Status> {
-    Ok(Json(join::status(&door.handles).await?))
+    Ok(Json(join::status(&door.handles)))
 }
 
 /// Ends the daemon; running answers get a moment.
@@ -168,7 +171,7 @@ pub async fn models(State(door): State<Door>) -> Answer<Models> {
 ))]
 pub async fn import_model(State(door): State<Door>, body: Body<ImportRequest>) -> Answer<ModelEntry> {
     let JsonBody(request) = body?;
-    Ok(Json(join::import(&door.handles, &request).await?))
+    Ok(Json(join::import(&door.handles, request).await?))
 }
 
 /// Makes a model the one that answers, now and after a restart.
@@ -188,7 +191,7 @@ pub async fn use_model(State(door): State<Door>, body: Body<UseRequest>) -> Answ
     (status = "default", body = ErrorBody)
 ))]
 pub async fn model(State(door): State<Door>, Path(name): Path<String>) -> Answer<ModelEntry> {
-    Ok(Json(join::model(&door.handles, &name).await?))
+    Ok(Json(join::model(&door.handles, name).await?))
 }
 
 /// Forgets an imported model.
@@ -197,7 +200,7 @@ pub async fn model(State(door): State<Door>, Path(name): Path<String>) -> Answer
     (status = "default", body = ErrorBody)
 ))]
 pub async fn remove_model(State(door): State<Door>, Path(name): Path<String>) -> Answer<Done> {
-    join::remove_model(&door.handles, &name).await?;
+    join::remove_model(&door.handles, name).await?;
     Ok(DONE)
 }
 

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+#[cfg(test)]
+mod tests;
+
 const MAX_TOOLS: usize = 128;
 const MAX_STOPS: usize = 16;
 

@@ -1,30 +1,60 @@
 //! The engine handle: the model that answers, loaded on demand in a jailed worker.
 
-use crate::protocol::frames::{Generate, ModelInfo};
-use crate::protocol::http::{ModelEntry, ModelStatus, WorkerStatus};
-use crate::worker::{Call, WorkerError};
-use std::path::Path;
+use crate::config::Config;
+use crate::protocol::frames::{Fault, Generate, ModelInfo};
+use crate::protocol::http::{ErrorCode, ModelEntry, ModelStatus, WorkerStatus};
+use crate::types::{Finish, Timings, Usage};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::watch;
 
 /// Cheap to clone.
 #[derive(Clone)]
-pub struct Engine;
+pub struct Engine {
+    models: Models,
+}
 
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     #[error(transparent)]
-    Worker(#[from] WorkerError),
+    Request(Fault),
+    #[error(transparent)]
+    Models(#[from] ModelsError),
 }
 
-fn none() -> EngineError {
-    WorkerError::Spawn { kind: "engine", reason: "not built yet".into() }.into()
+impl EngineError {
+    pub fn code(&self) -> ErrorCode {
+        ErrorCode::NotFound
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("there is no model")]
+pub struct ModelsError;
+
+pub enum Output {
+    Started { prompt_tokens: u32, cached_tokens: u32 },
+    Text(String),
+    Done { finish: Finish, usage: Usage, timings: Timings },
+}
+
+pub struct Generation;
+
+impl Generation {
+    pub async fn next(&mut self) -> Option<Result<Output, EngineError>> {
+        None
+    }
 }
 
 impl Engine {
-    pub async fn info(&self) -> Result<ModelInfo, EngineError> {
-        Err(none())
+    pub fn new(models: Models, _config: watch::Receiver<Arc<Config>>) -> Engine {
+        Engine { models }
     }
-    pub async fn generate(&self, _request: Generate) -> Result<Call, EngineError> {
-        Err(none())
+    pub async fn info(&self) -> Result<ModelInfo, EngineError> {
+        Err(ModelsError.into())
+    }
+    pub async fn generate(&self, _request: Generate) -> Result<Generation, EngineError> {
+        Err(ModelsError.into())
     }
     pub fn status(&self) -> (ModelStatus, WorkerStatus) {
         let worker = WorkerStatus {
@@ -37,24 +67,33 @@ impl Engine {
         };
         (ModelStatus { name: "ember".into(), loaded: false, context: None }, worker)
     }
-    pub fn models(&self) -> Models {
-        Models
+    pub fn models(&self) -> &Models {
+        &self.models
     }
 }
 
+#[derive(Debug, Clone)]
 pub struct Models;
 
 impl Models {
-    pub async fn list(&self) -> Result<Vec<ModelEntry>, EngineError> {
+    pub fn new(_folder: impl Into<PathBuf>) -> Models {
+        Models
+    }
+    pub fn list(&self, _in_use: &str) -> Result<Vec<ModelEntry>, ModelsError> {
         Ok(vec![])
     }
-    pub async fn info(&self, _name: &str) -> Result<ModelEntry, EngineError> {
-        Err(none())
+    pub fn info(&self, _name: &str, _in_use: &str) -> Result<ModelEntry, ModelsError> {
+        Err(ModelsError)
     }
-    pub async fn import(&self, _path: &Path, _name: Option<&str>) -> Result<ModelEntry, EngineError> {
-        Err(none())
+    pub fn import(
+        &self,
+        _from: &Path,
+        _name: Option<&str>,
+        _progress: impl FnMut(u64, u64),
+    ) -> Result<ModelEntry, ModelsError> {
+        Err(ModelsError)
     }
-    pub async fn remove(&self, _name: &str) -> Result<(), EngineError> {
-        Err(none())
+    pub fn remove(&self, _name: &str, _in_use: &str) -> Result<(), ModelsError> {
+        Err(ModelsError)
     }
 }

@@ -19,6 +19,12 @@ pub struct Spec {
     pub jail: Jail,
 }
 
+impl Spec {
+    pub fn new(kind: Kind, jail: Jail) -> Spec {
+        Spec { kind, jail }
+    }
+}
+
 /// A supervised child process; cheap to clone. Nothing runs until the first call.
 #[derive(Clone)]
 pub struct Worker;

@@ -20,7 +20,7 @@ fn echo(limits: Limits) -> Router {
 
 #[tokio::test]
 async fn garbage_is_refused_and_the_next_client_served() {
-    let server = Server::start(Limits::default());
+    let server = Server::start(Limits::default()).await;
     for garbage in [
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 hello over TLS \r\n\r\n"[..],
         b"\0\0\0\0\0\0\0\0\r\n\r\n",
@@ -44,7 +44,7 @@ async fn garbage_is_refused_and_the_next_client_served() {
 
 #[tokio::test]
 async fn random_bytes_never_get_an_answer_of_ours() {
-    let server = Server::start(hasty());
+    let server = Server::start(hasty()).await;
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     for _ in 0..100 {
         let bytes: Vec<u8> = std::iter::repeat_with(|| {
@@ -61,7 +61,7 @@ async fn random_bytes_never_get_an_answer_of_ours() {
 
 #[tokio::test]
 async fn half_a_head_and_an_idle_connection_are_closed() {
-    let server = Server::start(hasty());
+    let server = Server::start(hasty()).await;
     for half in ["", "GET /familiar/v1/sta", "GET /familiar/v1/status HTTP/1.1\r\nhost: x\r\n"] {
         let reply = server.say(half).await;
         assert!(matches!(reply.status, 0 | 408), "{half:?} got {reply:?}");
@@ -74,7 +74,7 @@ async fn half_a_head_and_an_idle_connection_are_closed() {
 
 #[tokio::test]
 async fn half_a_body_is_given_up() {
-    let server = Server::start(hasty());
+    let server = Server::start(hasty()).await;
     let reply = server
         .say("POST /familiar/v1/ask HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{\"question\":")
         .await;
@@ -88,7 +88,7 @@ async fn half_a_body_is_given_up() {
 
 #[tokio::test]
 async fn a_huge_head_is_refused() {
-    let server = Server::start(Limits::default());
+    let server = Server::start(Limits::default()).await;
     let long = "a".repeat(Limits::default().head_bytes);
     for head in [
         format!("GET /{long} HTTP/1.1\r\nhost: x\r\n\r\n"),
@@ -102,7 +102,7 @@ async fn a_huge_head_is_refused() {
 
 #[tokio::test]
 async fn an_announced_gigabyte_is_refused_unread() {
-    let server = Server::start(Limits::default());
+    let server = Server::start(Limits::default()).await;
     for path in ["/familiar/v1/ask", "/v1/chat/completions"] {
         let reply = server
             .say(format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 1073741824\r\n\r\n{{"))
@@ -116,7 +116,7 @@ async fn an_announced_gigabyte_is_refused_unread() {
 /// Chunked, so that nothing is announced: the server must stop reading by itself.
 #[tokio::test]
 async fn an_unannounced_gigabyte_is_cut_off() {
-    let server = Server::start(Limits::default());
+    let server = Server::start(Limits::default()).await;
     let mut stream = server.connect().await;
     stream
         .write_all(b"POST /familiar/v1/ask HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
@@ -148,7 +148,7 @@ async fn a_body_at_the_limit_passes() {
 
 #[tokio::test]
 async fn too_many_connections_are_turned_away_until_one_leaves() {
-    let server = Server::start(Limits { connections: 3, ..Limits::default() });
+    let server = Server::start(Limits { connections: 3, ..Limits::default() }).await;
     let mut open = Vec::new();
     for _ in 0..3 {
         let mut stream = server.connect().await;

@@ -9,9 +9,10 @@ use super::*;
 use crate::config::Config;
 use crate::config::paths::Paths;
 use crate::daemon::Control;
-use crate::engine::Engine;
+use crate::engine::{Engine, Models};
 use crate::index::Index;
 use crate::session::Sessions;
+use crate::worker::{Jail, Kind, Spec, Worker};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,7 +39,7 @@ struct Server {
 
 impl Server {
     /// The real doors. `control` orders are answered with "done".
-    fn start(limits: Limits) -> Server {
+    async fn start(limits: Limits) -> Server {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&paths(&folder).database()).unwrap();
         let (stop, _) = watch::channel(false);
@@ -48,11 +49,15 @@ impl Server {
                 done.send(Ok(())).unwrap();
             }
         });
+        let config = watch::channel(Arc::new(Config::default())).1;
+        let extract = Worker::new(Spec::new(Kind::Extract, Jail::default()));
+        let index = paths(&folder).index();
         let handles = Handles {
             sessions: Sessions,
-            engine: Engine,
-            index: Index,
-            config: watch::channel(Arc::new(Config::default())).1,
+            engine: Engine::new(Models::new(paths(&folder).models()), config.clone()),
+            index: Index::open(index, Config::default().index, extract.clone()).await.unwrap(),
+            extract,
+            config,
             started: Instant::now(),
             stop: stop.clone(),
             control,

@@ -88,7 +88,7 @@ fn check_refs(document: &Value, part: &Value) {
 
 #[tokio::test]
 async fn every_promised_route_is_there() {
-    let server = Server::start(Limits::default());
+    let server = Server::start(Limits::default()).await;
     for (method, path) in CONTRACT.iter().filter(|(_, path)| !path.ends_with("/stop")) {
         let reply = server.request(method, &path.replace("{id}", "x").replace("{name}", "x"), "{}").await;
         assert!(reply.status != 405 && !reply.body.contains("there is no /"), "{method} {path}: {reply:?}");
@@ -100,7 +100,7 @@ async fn every_promised_route_is_there() {
 
 #[tokio::test]
 async fn errors_have_the_shape_of_their_door() {
-    let server = Server::start(Limits::default());
+    let server = Server::start(Limits::default()).await;
     let lost = server.get("/familiar/v1/nothing").await;
     assert_eq!((lost.status, &lost.json()["code"]), (404, &"not_found".into()));
     let lost = server.get("/v1/nothing").await;
@@ -115,7 +115,7 @@ async fn errors_have_the_shape_of_their_door() {
 
 #[tokio::test]
 async fn a_wrong_body_is_told_where() {
-    let server = Server::start(Limits::default());
+    let server = Server::start(Limits::default()).await;
     for (path, body, words) in [
         ("/familiar/v1/ask", "{\"question\": \"?\",\n \"stream\": 1}", &["stream", "line 2"][..]),
         ("/familiar/v1/ask", "{\"question\": \"?\", \"qestion\": 1}", &["qestion", "line 1"]),
@@ -139,7 +139,7 @@ async fn a_wrong_body_is_told_where() {
 
 #[tokio::test]
 async fn a_model_that_is_not_there_is_not_found() {
-    let server = Server::start(Limits::default());
+    let server = Server::start(Limits::default()).await;
     let body = r#"{"model": "gpt-9", "messages": [{"role": "user", "content": "hi"}]}"#;
     for reply in
         [server.request("POST", "/v1/chat/completions", body).await, server.get("/v1/models/gpt-9").await]
@@ -155,7 +155,7 @@ async fn a_model_that_is_not_there_is_not_found() {
 
 #[tokio::test]
 async fn status_and_orders_reach_the_daemon() {
-    let server = Server::start(Limits::default());
+    let server = Server::start(Limits::default()).await;
     let status = server.get("/familiar/v1/status").await.json();
     assert_eq!(status["pid"], std::process::id());
     assert!(status["rss_bytes"].as_u64().unwrap() > 1 << 20);
@@ -169,7 +169,7 @@ async fn status_and_orders_reach_the_daemon() {
 
 #[tokio::test]
 async fn sessions_are_listed_shown_and_deleted() {
-    let server = Server::start(Limits::default());
+    let server = Server::start(Limits::default()).await;
     // A second connection to the same file, as the session room would have.
     let store = Store::open(&paths(&server.folder).database()).unwrap();
     let id = store.create_session().await.unwrap();

@@ -13,7 +13,7 @@ fn only_the_owner_is_admitted() {
 
 #[tokio::test]
 async fn another_user_is_closed_before_a_byte_is_read() {
-    let server = Server::start(Limits { owner: owner() + 1, ..Limits::default() });
+    let server = Server::start(Limits { owner: owner() + 1, ..Limits::default() }).await;
     let mut stream = server.connect().await;
     // The server may have closed already, which is fine, too.
     let _ = stream.write_all(b"GET /familiar/v1/status HTTP/1.1\r\nhost: x\r\n\r\n").await;
