@@ -18,10 +18,11 @@ impl Map {
         if self.source(at as usize) == source {
             return;
         }
+        let full = self.runs.len() >= MAX_RUNS;
         match self.runs.last_mut() {
             Some(last) if last.0 == at => last.1 = source,
-            _ if self.runs.len() < MAX_RUNS => self.runs.push((at, source)),
-            _ => {}
+            _ if full => {}
+            _ => self.runs.push((at, source)),
         }
     }
 
