@@ -62,6 +62,19 @@ pub struct ToolSpec {
     pub parameters: String,
 }
 
+/// How a model writes a tool call. `engine::format` tells them apart and constrains them,
+/// `agent::toolcall` reads them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolFormat {
+    /// `<tool_call>\n{"name": .., "arguments": {..}}\n</tool_call>`
+    Hermes,
+    /// `{"name": .., "parameters": {..}}` as the whole answer
+    Llama3,
+    /// `[TOOL_CALLS][{"name": .., "arguments": {..}}]`
+    Mistral,
+}
+
 /// Whether the model may, must or must not call a tool.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -34,7 +34,14 @@ pub struct ModelConfig {
 
 impl Default for ModelConfig {
     fn default() -> Self {
-        ModelConfig { name: "ember".into(), context: 0, threads: 0, gpu_layers: 999, parallel: 2, keep_alive_s: 300 }
+        ModelConfig {
+            name: "ember".into(),
+            context: 0,
+            threads: 0,
+            gpu_layers: 999,
+            parallel: 2,
+            keep_alive_s: 300,
+        }
     }
 }
 
@@ -77,7 +84,13 @@ pub struct IndexConfig {
 
 impl Default for IndexConfig {
     fn default() -> Self {
-        IndexConfig { exclude: Vec::new(), hidden: false, max_file_bytes: 32 << 20, watch_percent: 50, poll_s: 60 }
+        IndexConfig {
+            exclude: Vec::new(),
+            hidden: false,
+            max_file_bytes: 32 << 20,
+            watch_percent: 50,
+            poll_s: 60,
+        }
     }
 }
 

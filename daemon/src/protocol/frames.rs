@@ -2,7 +2,7 @@
 //! by any number of [`Frame::Event`]s and exactly one [`Frame::Reply`] with the same id, or dropped by
 //! [`Frame::Cancel`] (a cancelled request is still answered, with [`Fault::Cancelled`]).
 
-use crate::types::{Finish, Message, Timings, ToolChoice, ToolSpec, Usage};
+use crate::types::{Finish, Message, Timings, ToolChoice, ToolFormat, ToolSpec, Usage};
 use serde::{Deserialize, Serialize};
 
 /// The largest frame either side accepts, in bytes. Enough for the text of the largest file that is
@@ -36,6 +36,8 @@ pub enum Frame {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Request {
     Ping,
+    /// any: try what the jail must refuse. Answered by [`Reply::Probed`].
+    Probe,
     /// engine: load the model, once per process. Answered by [`Reply::Loaded`].
     Load(Load),
     /// engine: answer a conversation. Events: [`Event::Started`], then [`Event::Text`]s.
@@ -48,16 +50,23 @@ pub enum Request {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Event {
-    Started { prompt_tokens: u32, cached_tokens: u32 },
+    Started {
+        prompt_tokens: u32,
+        cached_tokens: u32,
+    },
     /// Whole UTF-8 characters, never half of one.
     Text(String),
     /// Long work: `done` of `total` units, in the request's own unit.
-    Progress { done: u64, total: u64 },
+    Progress {
+        done: u64,
+        total: u64,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Reply {
     Pong,
+    Probed(Vec<Attempt>),
     Loaded(ModelInfo),
     Generated { finish: Finish, usage: Usage, timings: Timings },
     Count(u32),
@@ -76,6 +85,9 @@ pub enum Fault {
     /// The prompt does not fit; nothing was generated and nothing was cut.
     #[error("the prompt is {tokens} tokens and the context holds {limit}")]
     PromptTooLong { tokens: u32, limit: u32 },
+    /// engine: no model is loaded in this process yet; `Load` comes first.
+    #[error("no model is loaded")]
+    NotLoaded,
     /// The model cannot be used; the text says why and what to do.
     #[error("{0}")]
     Model(String),
@@ -101,10 +113,18 @@ pub struct JailReport {
     pub refused: Vec<String>,
 }
 
+/// One thing that a jailed worker tried and must not manage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    pub what: String,
+    pub refused: bool,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Load {
     pub path: String,
-    /// Context in tokens shared by all sequences; 0 = the model's own, at most 8192.
+    /// Context in tokens of each sequence; 0 = the model's own, at most 8192. Never more than
+    /// the model was trained for.
     pub context: u32,
     /// 0 = all cores.
     pub threads: u32,
@@ -125,6 +145,8 @@ pub struct ModelInfo {
     pub train_context: u32,
     /// The chat template renders tools.
     pub tools: bool,
+    /// How it writes a tool call.
+    pub tool_format: ToolFormat,
     /// Trained to answer from passages only: tools are not offered unless a client insists.
     pub grounded_only: bool,
     /// Passages in a prompt and characters in each that this model does best with; 0 = no opinion.
@@ -158,7 +180,15 @@ pub struct Sampling {
 
 impl Default for Sampling {
     fn default() -> Self {
-        Sampling { temperature: 0.0, top_p: 1.0, top_k: 0, min_p: 0.0, seed: 0, max_tokens: 512, stop: Vec::new() }
+        Sampling {
+            temperature: 0.0,
+            top_p: 1.0,
+            top_k: 0,
+            min_p: 0.0,
+            seed: 0,
+            max_tokens: 512,
+            stop: Vec::new(),
+        }
     }
 }
 

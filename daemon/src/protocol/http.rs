@@ -49,9 +49,17 @@ pub struct ToolCallReport {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum AskEvent {
     /// The session that answers, and how many passages were found.
-    Started { session: String, passages: usize },
-    Text { text: String },
-    ToolCall { name: String, arguments: serde_json::Value },
+    Started {
+        session: String,
+        passages: usize,
+    },
+    Text {
+        text: String,
+    },
+    ToolCall {
+        name: String,
+        arguments: serde_json::Value,
+    },
     Done(Box<AskResponse>),
     Error(ErrorBody),
 }

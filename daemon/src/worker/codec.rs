@@ -4,18 +4,24 @@
 use crate::protocol::frames::{Frame, MAX_FRAME};
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags,
 };
 use std::io::{self, IoSlice, IoSliceMut, Read};
 use std::mem::MaybeUninit;
 
 /// A frame with its length in front.
 pub fn encode(frame: &Frame) -> Vec<u8> {
-    let body = postcard::to_stdvec(frame).expect("frames hold only what postcard can write");
+    let body = encode_body(frame);
     let mut bytes = Vec::with_capacity(body.len() + 4);
     bytes.extend_from_slice(&(body.len() as u32).to_be_bytes());
     bytes.extend_from_slice(&body);
     bytes
+}
+
+/// A frame without its length.
+pub fn encode_body(frame: &Frame) -> Vec<u8> {
+    postcard::to_stdvec(frame).expect("frames hold only what postcard can write")
 }
 
 pub fn decode(bytes: &[u8]) -> io::Result<Frame> {
@@ -44,7 +50,12 @@ pub fn send_fd(socket: BorrowedFd<'_>, id: u64, fd: BorrowedFd<'_>) -> io::Resul
     let fds = [fd];
     control.push(SendAncillaryMessage::ScmRights(&fds));
     let id = id.to_be_bytes();
-    rustix::net::sendmsg(socket, &[IoSlice::new(&id)], &mut control, SendFlags::NOSIGNAL)?;
+    rustix::net::sendmsg(
+        socket,
+        &[IoSlice::new(&id)],
+        &mut control,
+        SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
+    )?;
     Ok(())
 }
 
@@ -57,6 +68,7 @@ pub fn receive_fd(socket: BorrowedFd<'_>) -> io::Result<(u64, OwnedFd)> {
         RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
         _ => None,
     });
-    let fd = fd.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "no descriptor in the message"))?;
+    let fd =
+        fd.ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "no descriptor in the message"))?;
     Ok((u64::from_be_bytes(id), fd))
 }
