@@ -36,6 +36,8 @@ pub enum Frame {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Request {
     Ping,
+    /// any: try what the jail must refuse. Answered by [`Reply::Probed`].
+    Probe,
     /// engine: load the model, once per process. Answered by [`Reply::Loaded`].
     Load(Load),
     /// engine: answer a conversation. Events: [`Event::Started`], then [`Event::Text`]s.
@@ -64,6 +66,7 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Reply {
     Pong,
+    Probed(Vec<Attempt>),
     Loaded(ModelInfo),
     Generated { finish: Finish, usage: Usage, timings: Timings },
     Count(u32),
@@ -108,6 +111,13 @@ pub struct JailReport {
     pub no_new_privs: bool,
     /// One sentence each on what was refused.
     pub refused: Vec<String>,
+}
+
+/// One thing that a jailed worker tried and must not manage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    pub what: String,
+    pub refused: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

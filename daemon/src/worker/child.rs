@@ -1,8 +1,8 @@
 //! The child's side of a worker: takes its two sockets from stdin and stdout, stands in its jail
 //! before it reads a byte, then hands out jobs. Plain threads, no runtime: a worker's work blocks.
 
-use super::codec;
 use super::jail::{self, Jail};
+use super::{codec, probe};
 use crate::protocol::frames::{Event, Fault, Frame, Reply, Request};
 use rustix::fd::{AsFd, OwnedFd};
 use std::collections::HashMap;
@@ -172,6 +172,10 @@ impl Reader {
     }
 
     fn request(&mut self, id: u64, deadline_ms: u64, body: Request) {
+        if body == Request::Probe {
+            let reply = Ok(Reply::Probed(probe::attempts()));
+            return self.port.send(&Frame::Reply { id, body: reply });
+        }
         let fd = match &body {
             Request::Extract(_) => self.receive_fd(id),
             _ => None,

@@ -12,11 +12,16 @@ use std::mem::MaybeUninit;
 
 /// A frame with its length in front.
 pub fn encode(frame: &Frame) -> Vec<u8> {
-    let body = postcard::to_stdvec(frame).expect("frames hold only what postcard can write");
+    let body = encode_body(frame);
     let mut bytes = Vec::with_capacity(body.len() + 4);
     bytes.extend_from_slice(&(body.len() as u32).to_be_bytes());
     bytes.extend_from_slice(&body);
     bytes
+}
+
+/// A frame without its length.
+pub fn encode_body(frame: &Frame) -> Vec<u8> {
+    postcard::to_stdvec(frame).expect("frames hold only what postcard can write")
 }
 
 pub fn decode(bytes: &[u8]) -> io::Result<Frame> {
@@ -45,7 +50,12 @@ pub fn send_fd(socket: BorrowedFd<'_>, id: u64, fd: BorrowedFd<'_>) -> io::Resul
     let fds = [fd];
     control.push(SendAncillaryMessage::ScmRights(&fds));
     let id = id.to_be_bytes();
-    rustix::net::sendmsg(socket, &[IoSlice::new(&id)], &mut control, SendFlags::NOSIGNAL)?;
+    rustix::net::sendmsg(
+        socket,
+        &[IoSlice::new(&id)],
+        &mut control,
+        SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
+    )?;
     Ok(())
 }
 

@@ -7,10 +7,13 @@ pub mod child;
 mod codec;
 pub mod jail;
 mod link;
+mod probe;
+mod seccomp;
 mod supervise;
 
 pub use jail::Jail;
-pub use supervise::{Kind, Spec, Worker};
+pub use link::Handler;
+pub use supervise::{CRASH_LIMIT, Kind, Spec, Worker, rss_bytes};
 
 use crate::protocol::frames::{Event, Fault, Reply};
 use std::time::Duration;
@@ -36,7 +39,8 @@ pub enum WorkerError {
 
 /// A request under way. Dropping it cancels the request in the worker.
 pub struct Call {
-    events: mpsc::Receiver<Event>,
+    kind: &'static str,
+    events: mpsc::UnboundedReceiver<Event>,
     reply: oneshot::Receiver<Result<Reply, WorkerError>>,
     _cancel: link::CancelOnDrop,
 }
@@ -52,7 +56,7 @@ impl Call {
         self.events.close();
         match (&mut self.reply).await {
             Ok(reply) => reply,
-            Err(_) => Err(WorkerError::Gone { kind: "worker", how: "its link closed".into() }),
+            Err(_) => Err(WorkerError::Gone { kind: self.kind, how: "its link closed".into() }),
         }
     }
 }

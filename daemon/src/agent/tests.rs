@@ -1,0 +1,165 @@
+use super::*;
+
+fn profile() -> Profile {
+    Profile {
+        tools: true,
+        grounded_only: false,
+        tool_format: ToolFormat::Hermes,
+        passages: 4,
+        passage_chars: 200,
+        max_tokens: 64,
+        max_tool_calls: 2,
+        temperature: 0.0,
+    }
+}
+
+fn passage(text: &str) -> Passage {
+    Passage {
+        path: "/home/a/notes/house.md".into(),
+        title: "House".into(),
+        breadcrumb: "Keys".into(),
+        text: text.into(),
+        start: 0,
+        end: text.len() as u64,
+        line: 1,
+        page: None,
+        hash: "abc".into(),
+        score: 1.0,
+    }
+}
+
+fn agent(profile: Profile) -> Agent {
+    let tool = ToolSpec {
+        name: "search_files".into(),
+        description: "Searches.".into(),
+        parameters: r#"{"type":"object"}"#.into(),
+    };
+    Agent::new(profile, Vec::new(), "Where is the spare key?", vec![tool])
+}
+
+fn done(finish: Finish) -> Input {
+    let usage = Usage { prompt_tokens: 10, cached_tokens: 4, completion_tokens: 3 };
+    Input::Generated { finish, usage, timings: Timings::default() }
+}
+
+fn generate(actions: &[Action]) -> &Generate {
+    match actions {
+        [.., Action::Generate(generate)] => generate,
+        other => panic!("expected a generation, got {other:?}"),
+    }
+}
+
+fn answer(actions: Vec<Action>) -> Answer {
+    match actions.into_iter().last() {
+        Some(Action::Finish(answer)) => *answer,
+        other => panic!("expected the end, got {other:?}"),
+    }
+}
+
+#[test]
+fn a_question_is_answered_from_a_passage_and_cited() {
+    let mut agent = agent(profile());
+    let actions = agent.step(Input::Start);
+    assert_eq!(actions, [Action::Retrieve { query: "Where is the spare key?".into(), k: 4 }]);
+    let actions = agent.step(Input::Retrieved(vec![passage("The spare key is under the blue pot.")]));
+    let prompt = &generate(&actions).messages[1].content;
+    assert_eq!(
+        prompt,
+        "Question: Where is the spare key?\n\nPassages:\n[1] notes/house.md > Keys\n\
+         The spare key is under the blue pot.\n\n\nQuestion: Where is the spare key?"
+    );
+    assert_eq!(
+        agent.step(Input::Text("Under the pot [1].".into())),
+        [Action::Emit("Under the pot [1].".into())]
+    );
+    let answer = answer(agent.step(done(Finish::Stop)));
+    assert_eq!(answer.text, "Under the pot [1].");
+    assert_eq!(answer.citations[0].quote, "The spare key is under the blue pot.");
+    assert_eq!(answer.usage.prompt_tokens, 10);
+    assert!(answer.left_out.is_empty() && !answer.cut);
+}
+
+#[test]
+fn a_grounded_model_is_not_asked_about_nothing() {
+    let mut agent = agent(Profile { grounded_only: true, tools: false, ..profile() });
+    agent.step(Input::Start);
+    let answer = answer(agent.step(Input::Retrieved(Vec::new())));
+    assert_eq!(answer.text, prompt::NOTHING_FOUND);
+    assert!(answer.citations.is_empty());
+}
+
+#[test]
+fn a_tools_passages_can_be_cited_under_their_numbers() {
+    let mut agent = agent(profile());
+    agent.step(Input::Start);
+    agent.step(Input::Retrieved(vec![passage("Nothing here.")]));
+    let call = "<tool_call>\n{\"name\": \"search_files\", \"arguments\": {\"query\": \"key\"}}\n</tool_call>";
+    assert_eq!(agent.step(Input::Text(call.into())), []);
+    let actions = agent.step(done(Finish::Stop));
+    let [Action::CallTool(call)] = &actions[..] else { panic!("{actions:?}") };
+    assert_eq!(call.name, "search_files");
+    let actions = agent.step(Input::Tool(ToolOutcome::Passages(vec![passage("The key is in the shed.")])));
+    let messages = &generate(&actions).messages;
+    assert_eq!(messages[2].tool_calls.len(), 1);
+    assert!(messages[3].content.starts_with("[2] notes/house.md"), "{}", messages[3].content);
+    agent.step(Input::Text("In the shed [2].".into()));
+    let answer = answer(agent.step(done(Finish::Stop)));
+    assert_eq!(answer.citations[0].quote, "The key is in the shed.");
+    assert_eq!(answer.tool_calls[0].1, "ok");
+}
+
+#[test]
+fn a_loop_of_calls_ends_at_the_limit() {
+    let mut agent = agent(profile());
+    agent.step(Input::Start);
+    let mut actions = agent.step(Input::Retrieved(Vec::new()));
+    let call = "<tool_call>\n{\"name\": \"x\", \"arguments\": {}}\n</tool_call>";
+    for _ in 0..2 {
+        assert_eq!(generate(&actions).tool_choice, ToolChoice::Auto);
+        agent.step(Input::Text(call.into()));
+        agent.step(done(Finish::Stop));
+        actions = agent.step(Input::Tool(ToolOutcome::Failed("no such tool".into())));
+    }
+    assert_eq!(generate(&actions).tool_choice, ToolChoice::None);
+    agent.step(Input::Text(call.into()));
+    let answer = answer(agent.step(done(Finish::Stop)));
+    assert_eq!(answer.tool_calls.len(), 2);
+}
+
+#[test]
+fn what_does_not_fit_goes_in_order_and_is_told() {
+    let history = ["q1", "a1", "q2", "a2"]
+        .iter()
+        .enumerate()
+        .map(|(n, text)| Message::new(if n % 2 == 0 { Role::User } else { Role::Assistant }, *text));
+    let mut agent = Agent::new(profile(), history.collect(), "key?", Vec::new());
+    agent.step(Input::Start);
+    agent.step(Input::Retrieved(vec![passage("One."), passage("Two.")]));
+    let too_long = || Input::TooLong { tokens: 900, limit: 512 };
+    assert_eq!(generate(&agent.step(too_long())).messages[1].content, "q2");
+    assert_eq!(generate(&agent.step(too_long())).messages.len(), 2);
+    assert!(!generate(&agent.step(too_long())).messages[1].content.contains("Two."));
+    let actions = agent.step(too_long());
+    assert_eq!(generate(&actions).messages[1].content, "key?");
+    assert_eq!(
+        agent.clone().step(too_long()),
+        [Action::Fail(Failure::QuestionTooLong { tokens: 900, limit: 512 })]
+    );
+    agent.step(Input::Text("I do not know.".into()));
+    let answer = answer(agent.step(done(Finish::Length)));
+    assert_eq!(
+        answer.left_out,
+        [
+            "4 earlier messages did not fit the model's context",
+            "2 retrieved passages did not fit the model's context"
+        ]
+    );
+    assert!(answer.cut);
+}
+
+#[test]
+fn an_input_out_of_order_fails_the_turn_only() {
+    let mut agent = agent(profile());
+    let actions = agent.step(Input::Tool(ToolOutcome::Denied("no".into())));
+    assert!(matches!(&actions[..], [Action::Fail(Failure::OutOfOrder(_))]));
+}

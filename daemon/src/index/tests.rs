@@ -1,0 +1,300 @@
+//! The index on real folders with real kernel events. Documents are read in this process by the
+//! extract room's pure part; what the worker adds is tested with the worker.
+
+use super::*;
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+/// A folder to index and a folder for the index.
+struct Place {
+    _dir: tempfile::TempDir,
+    docs: PathBuf,
+    store: PathBuf,
+}
+
+impl Place {
+    fn new() -> Place {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().canonicalize().unwrap();
+        let (docs, store) = (base.join("docs"), base.join("index"));
+        fs::create_dir(&docs).unwrap();
+        Place { _dir: dir, docs, store }
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.docs.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    async fn open(&self) -> Index {
+        self.open_with(IndexConfig::default()).await
+    }
+
+    async fn open_with(&self, config: IndexConfig) -> Index {
+        Index::open_with(self.store.clone(), config, Extractor::InProcess).await.unwrap()
+    }
+
+    async fn filled(&self) -> Index {
+        let index = self.open().await;
+        index.add(&self.docs).await.unwrap();
+        index.settled().await;
+        index
+    }
+}
+
+async fn paths(index: &Index, query: &str) -> Vec<String> {
+    let hits = index.search(query, 50).await.unwrap();
+    let mut paths: Vec<String> = hits.into_iter().map(|hit| file_of(&hit.passage.path)).collect();
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+fn file_of(path: &str) -> String {
+    Path::new(path).file_name().unwrap().to_string_lossy().into_owned()
+}
+
+/// Waits for something that events bring about.
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..600 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("never: {what}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_is_indexed_and_its_passages_lead_back() {
+    let place = Place::new();
+    place.write("bread.md", "# Bread\n\nThe dough must rest for nine hours.\n\n## Oven\n\nBake it at 240 degrees.\n");
+    place.write("deep/er/car.txt", "The car needs new brakes before the winter.\n");
+    place.write("picture.png", "\u{0}\u{1}binary");
+    let index = place.filled().await;
+    let hit = index.search("How long should the dough rest?", 5).await.unwrap().remove(0);
+    assert_eq!(file_of(&hit.passage.path), "bread.md");
+    assert_eq!(hit.passage.title, "Bread");
+    assert!(hit.snippet.contains("nine hours"));
+    let bytes = fs::read(&hit.passage.path).unwrap();
+    let range = hit.passage.start as usize..hit.passage.end as usize;
+    assert_eq!(&bytes[range], hit.passage.text.as_bytes());
+    assert_eq!(hit.passage.hash, blake3::hash(&bytes).to_hex().to_string());
+    assert!(index.verify(&hit.passage.path, &hit.passage.hash).await);
+    let status = index.status();
+    assert_eq!((status.documents, status.pending, status.watched_dirs), (2, 0, 3));
+    assert_eq!(status.failed.len(), 1);
+    assert!(status.failed[0].error.contains("binary"), "{:?}", status.failed);
+    index.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_are_followed() {
+    let place = Place::new();
+    let first = place.write("a.txt", "alpaca grazing");
+    let index = place.filled().await;
+    fs::write(&first, "buffalo grazing").unwrap();
+    until("a change is found", async || paths(&index, "buffalo").await == ["a.txt"]).await;
+    assert!(paths(&index, "alpaca").await.is_empty());
+    place.write("new/folder/c.txt", "capybara swimming");
+    until("a file in a new folder is found", async || paths(&index, "capybara").await == ["c.txt"]).await;
+    fs::remove_file(&first).unwrap();
+    until("a removed file is gone", async || paths(&index, "buffalo").await.is_empty()).await;
+    fs::remove_dir_all(place.docs.join("new")).unwrap();
+    until("a removed folder is gone", async || paths(&index, "capybara").await.is_empty()).await;
+    index.settled().await;
+    assert_eq!(index.status().documents, 0);
+    index.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn renames_keep_documents() {
+    let place = Place::new();
+    place.write("old/one.txt", "first document about otters");
+    place.write("old/two.txt", "second document about otters");
+    let index = place.filled().await;
+    fs::rename(place.docs.join("old"), place.docs.join("fresh")).unwrap();
+    fs::rename(place.docs.join("fresh/one.txt"), place.docs.join("fresh/uno.txt")).unwrap();
+    until("the new names are found", async || {
+        let hits = index.search("otters", 9).await.unwrap();
+        hits.len() == 2 && hits.iter().all(|hit| hit.passage.path.contains("fresh"))
+    })
+    .await;
+    assert_eq!(paths(&index, "otters").await, ["two.txt", "uno.txt"]);
+    // The folder is watched under its new name.
+    place.write("fresh/three.txt", "third document about badgers");
+    until("a file in the renamed folder is found", async || paths(&index, "badgers").await == ["three.txt"]).await;
+    index.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happened_while_it_was_closed_is_found_out() {
+    let place = Place::new();
+    for i in 0..20 {
+        place.write(&format!("f{i}.txt"), &format!("document number{i} of pelicans"));
+    }
+    let index = place.filled().await;
+    index.close().await;
+    fs::remove_file(place.docs.join("f0.txt")).unwrap();
+    place.write("f1.txt", "now about flamingos");
+    place.write("f20.txt", "and more flamingos");
+    let index = place.open().await;
+    index.settled().await;
+    assert_eq!(paths(&index, "flamingos").await, ["f1.txt", "f20.txt"]);
+    assert_eq!(paths(&index, "pelicans").await.len(), 18);
+    assert_eq!(index.status().documents, 20);
+    assert!(index.status().warnings.is_empty());
+    index.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_halves_are_made_again() {
+    let place = Place::new();
+    place.write("a.txt", "something about lobsters");
+    place.filled().await.close().await;
+    let damages: [&dyn Fn(&Path); 4] = [
+        &|store| fs::write(store.join("catalog.db"), vec![7; 9000]).unwrap(),
+        &|store| fs::remove_file(store.join("catalog.db")).unwrap(),
+        &|store| fs::remove_dir_all(store.join("text")).unwrap(),
+        &|store| fs::write(store.join("text/meta.json"), "{").unwrap(),
+    ];
+    for (i, damage) in damages.iter().enumerate() {
+        damage(&place.store);
+        let index = place.open().await;
+        index.settled().await;
+        assert_eq!(paths(&index, "lobsters").await, ["a.txt"], "damage {i}");
+        assert!(index.status().warnings[0].contains("made again"), "damage {i}");
+        index.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn roots_come_and_go() {
+    let place = Place::new();
+    place.write("in/a.txt", "heron one");
+    let file = place.write("b.txt", "heron two");
+    place.write("c.txt", "heron three");
+    let index = place.open().await;
+    index.add(&place.docs.join("in")).await.unwrap();
+    index.add(&file).await.unwrap();
+    index.settled().await;
+    assert_eq!(paths(&index, "heron").await, ["a.txt", "b.txt"]);
+    assert_eq!(index.roots(), [file.clone(), place.docs.join("in")]);
+    // Saved as editors do: a new file put in its place.
+    let fresh = place.write("b.new", "egret two");
+    fs::rename(fresh, &file).unwrap();
+    until("a file root that was replaced is found", async || paths(&index, "egret").await == ["b.txt"]).await;
+    index.add(&place.docs).await.unwrap();
+    index.settled().await;
+    assert_eq!(paths(&index, "heron").await, ["a.txt", "c.txt"]);
+    index.remove(&place.docs).await.unwrap();
+    index.settled().await;
+    assert_eq!(paths(&index, "heron egret").await, ["a.txt", "b.txt"]);
+    assert!(matches!(index.remove(&place.docs).await, Err(IndexError::NotARoot(_))));
+    index.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_stay_out() {
+    let place = Place::new();
+    place.write(".ssh/config", "wombat");
+    place.write(".env", "wombat");
+    place.write("keys/id_rsa", "wombat");
+    place.write("notes.txt", "wombat");
+    let config = IndexConfig { hidden: true, ..IndexConfig::default() };
+    let index = place.open_with(config).await;
+    index.add(&place.docs).await.unwrap();
+    index.settled().await;
+    assert_eq!(paths(&index, "wombat").await, ["notes.txt"]);
+    let denied = index.add(&place.docs.join(".ssh")).await.unwrap_err().to_string();
+    assert!(denied.contains("SSH keys"), "{denied}");
+    assert!(matches!(index.text(&place.docs.join(".env"), 0, 0).await, Err(IndexError::Denied { .. })));
+    assert!(matches!(index.text(Path::new("/etc/hostname"), 0, 0).await, Err(IndexError::Outside(_))));
+    std::os::unix::fs::symlink("/etc/passwd", place.docs.join("link.txt")).unwrap();
+    assert!(index.text(&place.docs.join("link.txt"), 0, 0).await.is_err());
+    assert!(!index.verify("/etc/hostname", "x").await);
+    index.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_files_are_listed_and_good_ones_are_found() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::new();
+    place.write("good.txt", "penguin");
+    let huge = fs::File::create(place.docs.join("huge.txt")).unwrap();
+    huge.set_len(1 << 30).unwrap();
+    let fifo = place.docs.join("fifo");
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    std::os::unix::fs::symlink(&place.docs, place.docs.join("loop")).unwrap();
+    fs::write(place.docs.join(std::ffi::OsStr::from_bytes(b"bad\xff.txt")), "penguin").unwrap();
+    fs::write(place.docs.join("latin.txt"), b"penguin caf\xe9 gr\xfc\xdfe").unwrap();
+    let index = place.filled().await;
+    assert_eq!(paths(&index, "penguin").await, ["good.txt", "latin.txt"]);
+    let failed: BTreeMap<String, String> =
+        index.status().failed.into_iter().map(|f| (file_of(&f.path), f.error)).collect();
+    assert_eq!(failed.len(), 2, "{failed:?}");
+    assert!(failed["huge.txt"].contains("1024 MB"));
+    assert!(failed.values().any(|error| error.contains("UTF-8")));
+    index.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ignore_files_take_effect_when_they_change() {
+    let place = Place::new();
+    place.write("a/x.txt", "lemur");
+    place.write("b/y.txt", "lemur");
+    let index = place.filled().await;
+    assert_eq!(paths(&index, "lemur").await, ["x.txt", "y.txt"]);
+    place.write(".familiarignore", "a/\n");
+    until("an ignored folder is gone", async || paths(&index, "lemur").await == ["y.txt"]).await;
+    fs::remove_file(place.docs.join(".familiarignore")).unwrap();
+    until("it is back", async || paths(&index, "lemur").await == ["x.txt", "y.txt"]).await;
+    index.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_gives_a_stretch_of_a_file() {
+    let place = Place::new();
+    let file = place.write("a.txt", "line one\nline two\nline three\n");
+    let index = place.filled().await;
+    let part = index.text(&file, 9, 17).await.unwrap();
+    assert_eq!((part.text.as_str(), part.line, part.start, part.end, part.total), ("line two", 2, 9, 17, 29));
+    let gone = index.text(&place.docs.join("none.txt"), 0, 0).await;
+    assert!(matches!(gone, Err(IndexError::NotFound(_))));
+    index.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_past_the_event_queue_ends_equal_to_the_folder() {
+    let place = Place::new();
+    let index = place.filled().await;
+    for i in 0..20_000 {
+        let name = format!("d{}/f{i}.txt", i % 7);
+        place.write(&name, &format!("burst{i}"));
+    }
+    until("all files are indexed", async || index.status().documents == 20_000).await;
+    index.settled().await;
+    for i in [0, 4_999, 19_999] {
+        assert_eq!(paths(&index, &format!("burst{i}")).await, [format!("f{i}.txt")]);
+    }
+    index.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_past_the_watch_budget_are_polled() {
+    let place = Place::new();
+    place.write("sub/a.txt", "tapir");
+    let config = IndexConfig { watch_percent: 0, poll_s: 1, ..IndexConfig::default() };
+    let index = place.open_with(config).await;
+    index.add(&place.docs).await.unwrap();
+    index.settled().await;
+    assert_eq!(index.status().polled_dirs, 2);
+    place.write("sub/b.txt", "tapir");
+    place.write("sub/new/c.txt", "tapir");
+    fs::remove_file(place.docs.join("sub/a.txt")).unwrap();
+    until("polling finds changes", async || paths(&index, "tapir").await == ["b.txt", "c.txt"]).await;
+    index.close().await;
+}

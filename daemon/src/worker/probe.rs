@@ -1,0 +1,50 @@
+//! What a break-out would begin with, tried from inside a worker: tests and `doctor` ask for it, and
+//! every attempt must be refused. Nothing here does harm where it succeeds.
+
+use crate::protocol::frames::Attempt;
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::Path;
+
+/// Tries each thing once.
+pub fn attempts() -> Vec<Attempt> {
+    let scratch = format!("/tmp/familiar-probe-{}", std::process::id());
+    let attempts = [
+        ("read /etc/passwd", std::fs::read("/etc/passwd").is_ok()),
+        ("list /", std::fs::read_dir("/").is_ok()),
+        ("list /home", std::fs::read_dir("/home").is_ok()),
+        ("read the environment of another process", std::fs::read("/proc/1/environ").is_ok()),
+        ("write a file in /tmp", write(Path::new(&scratch))),
+        ("listen on TCP", TcpListener::bind("127.0.0.1:0").is_ok()),
+        ("connect by TCP", TcpStream::connect("127.0.0.1:1").err().is_none_or(reached_network)),
+        ("open a UDP socket", UdpSocket::bind("127.0.0.1:0").is_ok()),
+        ("open a unix socket", UnixDatagram::unbound().is_ok() || UnixStream::pair().is_ok()),
+        ("run a program", run("/bin/true")),
+        ("signal another process", signal_parent()),
+    ];
+    attempts.map(|(what, managed)| Attempt { what: what.into(), refused: !managed }).into()
+}
+
+fn write(path: &Path) -> bool {
+    let written = std::fs::write(path, "x").is_ok();
+    if written {
+        let _ = std::fs::remove_file(path);
+    }
+    written
+}
+
+/// A connection that the other side refused was one all the same.
+fn reached_network(error: std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::ConnectionRefused
+}
+
+fn run(program: &str) -> bool {
+    match std::process::Command::new(program).spawn() {
+        Ok(mut child) => child.wait().is_ok(),
+        Err(_) => false,
+    }
+}
+
+fn signal_parent() -> bool {
+    rustix::process::getppid().is_some_and(|parent| rustix::process::test_kill_process(parent).is_ok())
+}
