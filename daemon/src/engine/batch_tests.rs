@@ -62,7 +62,7 @@ impl Model for Echo {
     }
     fn decode(&mut self, feeds: &[Feed]) -> Result<(), Fault> {
         let reading = feeds.windows(2).all(|pair| pair[0].sequence == pair[1].sequence) && feeds.len() > 1;
-        assert!(!reading || feeds[0].position % GRID == 0 && feeds.len() <= GRID, "off the grid");
+        assert!(!reading || feeds[0].position.is_multiple_of(GRID) && feeds.len() <= GRID, "off the grid");
         self.last.clear();
         self.decoded.push(feeds.len());
         if std::mem::take(&mut self.fail_next) {

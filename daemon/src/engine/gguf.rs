@@ -387,7 +387,7 @@ fn tensor_bytes(name: &str, kind: u32, first: u64, elements: u64) -> Result<u64,
     let kind = tensor_type(kind).ok_or_else(|| {
         malformed(format!("tensor `{}` is of type {kind}, which this build does not know", shown(name)))
     })?;
-    if first % kind.block != 0 || elements == 0 {
+    if !first.is_multiple_of(kind.block) || elements == 0 {
         return Err(malformed(format!("tensor `{}` has a row of {first} elements", shown(name))));
     }
     (elements / kind.block).checked_mul(kind.bytes).ok_or_else(|| too_large(name))

@@ -118,7 +118,6 @@ impl Weights {
             0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
             n => n as usize,
         };
-        drop(vocab);
         Ok(Weights {
             model,
             template,
