@@ -4,7 +4,7 @@
 use super::models::{Models, ModelsError};
 use crate::config::Config;
 use crate::protocol::frames::{Event, Fault, Generate, Load, ModelInfo, Reply, Request};
-use crate::protocol::http::{ErrorCode, ModelStatus, WorkerStatus};
+use crate::protocol::http::{ErrorBody, ErrorCode, ModelStatus, WorkerStatus};
 use crate::types::{Finish, Timings, Usage};
 use crate::worker::{Call, Jail, Kind, Spec, Worker, WorkerError};
 use std::path::PathBuf;
@@ -57,6 +57,13 @@ impl EngineError {
             EngineError::Worker(_) => ErrorCode::Busy,
             _ => ErrorCode::Failed,
         }
+    }
+}
+
+impl EngineError {
+    /// The error as every door shows it.
+    pub fn body(&self) -> ErrorBody {
+        ErrorBody { code: self.code(), message: self.to_string() }
     }
 }
 
@@ -234,7 +241,7 @@ impl Host {
             gpu: cfg!(any(feature = "cuda", feature = "vulkan")),
         };
         Host {
-            worker: Worker::new(Spec { kind: Kind::Engine, jail }),
+            worker: Worker::new(Spec::new(Kind::Engine, jail)),
             load,
             model,
             loaded: tokio::sync::Mutex::new(()),
