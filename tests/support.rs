@@ -26,9 +26,8 @@ pub fn wait_for<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
             return value;
         }
         assert!(start.elapsed() < LIMIT, "waited in vain for {what}");
-        std::thread::yield_now();
-        // A blocking look at the clock's next tick, so that waiting does not starve what is waited for.
-        rustix::thread::nanosleep(&rustix::thread::Timespec { tv_sec: 0, tv_nsec: 5_000_000 });
+        // A short breath between looks, so that waiting does not starve what is waited for.
+        let _ = rustix::thread::nanosleep(&rustix::thread::Timespec { tv_sec: 0, tv_nsec: 5_000_000 });
     }
 }
 
