@@ -10,8 +10,8 @@ pub fn run(args: args::Worker) -> Outcome {
     let (jobs, _port) = child::start(&jail)
         .map_err(|error| Failure::failed(format!("a worker is started by the daemon only: {error}")))?;
     match args.kind {
-        WorkerKind::Engine => drop(jobs),
-        WorkerKind::Extract => drop(jobs),
+        WorkerKind::Engine => crate::engine::run(jobs),
+        WorkerKind::Extract => crate::extract::run(jobs),
     }
     Ok(())
 }

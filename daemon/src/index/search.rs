@@ -25,7 +25,12 @@ const BREADCRUMB: f32 = 0.4;
 const NAMES: f32 = 0.6;
 
 /// The best `k` passages, best first.
-pub(super) fn search(reader: &IndexReader, fields: &Fields, text: &str, k: usize) -> Result<Vec<Hit>, IndexError> {
+pub(super) fn search(
+    reader: &IndexReader,
+    fields: &Fields,
+    text: &str,
+    k: usize,
+) -> Result<Vec<Hit>, IndexError> {
     let query = query::parse(text);
     if query.terms.is_empty() || k == 0 {
         return Ok(Vec::new());
@@ -46,15 +51,19 @@ pub(super) fn search(reader: &IndexReader, fields: &Fields, text: &str, k: usize
 fn boolean(fields: &Fields, query: &Query) -> BooleanQuery {
     let mut clauses: Vec<(Occur, Box<dyn tantivy::query::Query>)> = Vec::new();
     for term in &query.terms {
-        for (field, weight) in
-            [(fields.text, 1.0), (fields.title, TITLE), (fields.breadcrumb, BREADCRUMB), (fields.names, NAMES)]
-        {
+        for (field, weight) in [
+            (fields.text, 1.0),
+            (fields.title, TITLE),
+            (fields.breadcrumb, BREADCRUMB),
+            (fields.names, NAMES),
+        ] {
             let exact = TermQuery::new(Term::from_field_text(field, term), IndexRecordOption::WithFreqs);
             clauses.push((Occur::Should, Box::new(BoostQuery::new(Box::new(exact), weight))));
         }
     }
     for phrase in &query.phrases {
-        let terms = phrase.iter().map(|(place, term)| (*place, Term::from_field_text(fields.text, term))).collect();
+        let terms =
+            phrase.iter().map(|(place, term)| (*place, Term::from_field_text(fields.text, term))).collect();
         clauses.push((Occur::Must, Box::new(PhraseQuery::new_with_offset(terms))));
     }
     BooleanQuery::new(clauses)
@@ -160,7 +169,8 @@ pub(super) fn stretch(path: &Path, extracted: Extracted, start: u64, end: u64) -
     let text = &extracted.text;
     let total = text::source(&extracted.map, text.len() as u64);
     let wanted = if end == 0 { u64::MAX } else { end };
-    let from = text.floor_char_boundary((text::target(&extracted.map, start.min(total)) as usize).min(text.len()));
+    let from =
+        text.floor_char_boundary((text::target(&extracted.map, start.min(total)) as usize).min(text.len()));
     let to = (text::target(&extracted.map, wanted.min(total)) as usize).min(text.len());
     let to = text.floor_char_boundary(to.min(from + MAX_READ as usize).max(from));
     let breaks = text[..from].bytes().filter(|b| *b == b'\n').count() as u32;
@@ -191,9 +201,13 @@ mod tests {
 
     #[test]
     fn snippets_stand_where_the_words_are() {
-        let text = format!("{} The quick brown fox jumps over the dog. {}", "lead ".repeat(60), "tail ".repeat(60));
+        let text =
+            format!("{} The quick brown fox jumps over the dog. {}", "lead ".repeat(60), "tail ".repeat(60));
         let snippet = snippet(&text, &query::parse("brown fox"));
-        assert!(snippet.contains("quick brown fox") && snippet.starts_with('…') && snippet.ends_with('…'), "{snippet}");
+        assert!(
+            snippet.contains("quick brown fox") && snippet.starts_with('…') && snippet.ends_with('…'),
+            "{snippet}"
+        );
         assert!(snippet.len() < SNIPPET + 20);
         let wide = "日本語".repeat(200);
         assert!(!super::snippet(&wide, &query::parse("日本語")).is_empty());

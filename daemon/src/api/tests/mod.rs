@@ -52,10 +52,12 @@ impl Server {
         let config = watch::channel(Arc::new(Config::default())).1;
         let extract = Worker::new(Spec::new(Kind::Extract, Jail::default()));
         let index = paths(&folder).index();
+        let index = Index::open(index, Config::default().index, extract.clone()).await.unwrap();
+        let engine = Engine::new(Models::new(paths(&folder).models()), config.clone());
         let handles = Handles {
-            sessions: Sessions,
-            engine: Engine::new(Models::new(paths(&folder).models()), config.clone()),
-            index: Index::open(index, Config::default().index, extract.clone()).await.unwrap(),
+            sessions: Sessions::new(store.clone(), engine.clone(), index.clone(), config.clone()),
+            engine,
+            index,
             extract,
             config,
             started: Instant::now(),
