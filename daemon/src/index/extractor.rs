@@ -63,7 +63,6 @@ async fn refusal(worker: &Worker, error: WorkerError) -> Refusal {
     match error {
         WorkerError::Fault(Fault::Document(reason) | Fault::Invalid(reason)) => Refusal::Document(reason),
         WorkerError::Fault(Fault::Deadline { .. }) => {
-            worker.kill().await;
             Refusal::Crash(format!("took longer than {} s to read", DEADLINE.as_secs()))
         }
         WorkerError::Fault(fault) => Refusal::Crash(fault.to_string()),
