@@ -95,7 +95,8 @@ fn guess(bytes: &[u8]) -> &'static Encoding {
     let sample = &bytes[..bytes.len().min(GUESS)];
     // A file that is UTF-8 but for a few stray bytes is better read as UTF-8 with marks in it.
     let stray = sample.utf8_chunks().filter(|c| !c.invalid().is_empty()).count();
-    let sound = sample.utf8_chunks().map(|c| c.valid().chars().filter(|c| !c.is_ascii()).count()).sum::<usize>();
+    let sound =
+        sample.utf8_chunks().map(|c| c.valid().chars().filter(|c| !c.is_ascii()).count()).sum::<usize>();
     if sound > stray * 4 {
         return UTF_8;
     }

@@ -20,10 +20,11 @@ pub(super) struct Page {
 /// Reads a page. There is no page that it refuses.
 pub(super) fn text(source: &str) -> Page {
     let mut reader = Reader { source, page: Page::default(), ..Reader::default() };
-    let mut emitter = CallbackEmitter::new(|event: CallbackEvent<'_>, span: Span<usize>| -> Option<Infallible> {
-        reader.event(event, span);
-        None
-    });
+    let mut emitter =
+        CallbackEmitter::new(|event: CallbackEvent<'_>, span: Span<usize>| -> Option<Infallible> {
+            reader.event(event, span);
+            None
+        });
     emitter.naively_switch_states(true);
     // The reader of a string cannot fail.
     let Ok(()) = Tokenizer::new_with_emitter(source, emitter).finish();
@@ -195,8 +196,10 @@ fn heading_level(tag: &str) -> Option<usize> {
 /// What separates an element's text from its neighbours'.
 fn border(tag: &str) -> Pending {
     match tag {
-        "p" | "div" | "section" | "article" | "ul" | "ol" | "dl" | "table" | "blockquote" | "body" | "header"
-        | "footer" | "nav" | "main" | "aside" | "figure" | "form" | "hr" | "address" => Pending::Paragraph,
+        "p" | "div" | "section" | "article" | "ul" | "ol" | "dl" | "table" | "blockquote" | "body"
+        | "header" | "footer" | "nav" | "main" | "aside" | "figure" | "form" | "hr" | "address" => {
+            Pending::Paragraph
+        }
         "li" | "dt" | "dd" | "tr" | "caption" | "option" | "figcaption" => Pending::Line,
         "td" | "th" => Pending::Blank,
         _ => Pending::Nothing,

@@ -153,10 +153,11 @@ fn kind(name: &str, text: &str) -> Kind {
     match extension.as_str() {
         "html" | "htm" | "xhtml" => Kind::Html,
         "md" | "markdown" | "mkd" | "mdown" => Kind::Markdown,
-        "rs" | "c" | "h" | "cc" | "cpp" | "hpp" | "py" | "js" | "ts" | "tsx" | "jsx" | "go" | "java" | "kt"
-        | "rb" | "pl" | "pm" | "sh" | "bash" | "zsh" | "fish" | "lua" | "php" | "cs" | "swift" | "sql" | "css"
-        | "json" | "toml" | "yaml" | "yml" | "xml" | "awk" | "cocci" | "el" | "hs" | "ml" | "scala" | "r"
-        | "cmake" | "mk" | "diff" | "patch" | "csv" | "tsv" | "svg" | "ini" | "conf" | "service" => Kind::Code,
+        "rs" | "c" | "h" | "cc" | "cpp" | "hpp" | "py" | "js" | "ts" | "tsx" | "jsx" | "go" | "java"
+        | "kt" | "rb" | "pl" | "pm" | "sh" | "bash" | "zsh" | "fish" | "lua" | "php" | "cs" | "swift"
+        | "sql" | "css" | "json" | "toml" | "yaml" | "yml" | "xml" | "awk" | "cocci" | "el" | "hs" | "ml"
+        | "scala" | "r" | "cmake" | "mk" | "diff" | "patch" | "csv" | "tsv" | "svg" | "ini" | "conf"
+        | "service" => Kind::Code,
         _ if looks_like_html(text) => Kind::Html,
         _ => Kind::Plain,
     }
@@ -164,9 +165,9 @@ fn kind(name: &str, text: &str) -> Kind {
 
 fn looks_like_html(text: &str) -> bool {
     let start = text.trim_start().as_bytes();
-    [&b"<!doctype html"[..], b"<html"].iter().any(|tag| {
-        start.len() >= tag.len() && start[..tag.len()].eq_ignore_ascii_case(tag)
-    })
+    [&b"<!doctype html"[..], b"<html"]
+        .iter()
+        .any(|tag| start.len() >= tag.len() && start[..tag.len()].eq_ignore_ascii_case(tag))
 }
 
 /// The document's own title, else its first heading, else its first line, else the file's name.

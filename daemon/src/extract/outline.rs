@@ -62,7 +62,8 @@ pub(super) fn plain(text: &str) -> Vec<Heading> {
                 }) + 1
             }
             None => {
-                let blank = |j: Option<usize>| j.and_then(|j| lines.get(j)).is_none_or(|l| l.1.trim().is_empty());
+                let blank =
+                    |j: Option<usize>| j.and_then(|j| lines.get(j)).is_none_or(|l| l.1.trim().is_empty());
                 if !blank(i.checked_sub(1)) || !blank(Some(i + 1)) || !(capitals(title) || numbered(title)) {
                     continue;
                 }

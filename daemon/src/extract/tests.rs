@@ -39,7 +39,9 @@ fn plain_text_is_its_own_content() {
 #[test]
 fn markdown_headings_become_breadcrumbs_and_fences_are_no_headings() {
     let body = "Words about it. ".repeat(30);
-    let text = format!("# Top\n\n{body}\n\n```sh\n# not a heading\n```\n\n## Inner\n\n{body}\n\nSide\n====\n\n{body}\n");
+    let text = format!(
+        "# Top\n\n{body}\n\n```sh\n# not a heading\n```\n\n## Inner\n\n{body}\n\nSide\n====\n\n{body}\n"
+    );
     let extracted = extract("guide.md", text.as_bytes());
     let crumbs: Vec<&str> = extracted.chunks.iter().map(|c| c.breadcrumb.as_str()).collect();
     assert!(crumbs.contains(&"Top > Inner"), "{crumbs:?}");
@@ -52,7 +54,9 @@ fn markdown_headings_become_breadcrumbs_and_fences_are_no_headings() {
 #[test]
 fn underlined_and_capital_headings_of_readmes_are_found() {
     let body = "Plain words stand here. ".repeat(20);
-    let text = format!("bash for Debian\n---------------\n\n{body}\n\nINSTALLATION\n\n{body}\n\nDetails\n~~~~~~~\n\n{body}\n");
+    let text = format!(
+        "bash for Debian\n---------------\n\n{body}\n\nINSTALLATION\n\n{body}\n\nDetails\n~~~~~~~\n\n{body}\n"
+    );
     let crumbs: Vec<String> =
         extract("README.Debian", text.as_bytes()).chunks.into_iter().map(|c| c.breadcrumb).collect();
     assert_eq!(crumbs.first().map(String::as_str), Some("bash for Debian"));
@@ -101,7 +105,8 @@ fn what_is_not_text_is_refused_with_its_name() {
 
 #[test]
 fn other_encodings_are_read_and_lead_back_line_by_line() {
-    let (latin, _, _) = encoding_rs::WINDOWS_1252.encode("Grüße aus Köln, schöne Straße\nzweite Zeile über Öl\n");
+    let (latin, _, _) =
+        encoding_rs::WINDOWS_1252.encode("Grüße aus Köln, schöne Straße\nzweite Zeile über Öl\n");
     let extracted = extract("brief.txt", &latin);
     assert!(extracted.text.contains("schöne Straße"), "{}", extracted.text);
     assert!(latin[source_of(&extracted, "zweite")..].starts_with(b"zweite"));

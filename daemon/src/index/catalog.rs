@@ -84,7 +84,11 @@ impl Catalog {
     pub(super) fn identity(&self) -> rusqlite::Result<Option<Identity>> {
         self.db
             .query_row("SELECT id, sequence, begun FROM identity", [], |row| {
-                Ok(Identity { id: row.get(0)?, sequence: unsigned(row.get(1)?), begun: row.get::<_, Option<i64>>(2)?.map(unsigned) })
+                Ok(Identity {
+                    id: row.get(0)?,
+                    sequence: unsigned(row.get(1)?),
+                    begun: row.get::<_, Option<i64>>(2)?.map(unsigned),
+                })
             })
             .optional()
     }
@@ -97,7 +101,11 @@ impl Catalog {
     }
 
     /// Notes the paths that index commit `sequence` will speak of, before it is made.
-    pub(super) fn begin<'a>(&mut self, sequence: u64, paths: impl Iterator<Item = &'a str>) -> rusqlite::Result<()> {
+    pub(super) fn begin<'a>(
+        &mut self,
+        sequence: u64,
+        paths: impl Iterator<Item = &'a str>,
+    ) -> rusqlite::Result<()> {
         let tx = self.db.transaction()?;
         {
             let mut insert = tx.prepare_cached("INSERT OR IGNORE INTO note VALUES (?1)")?;
@@ -141,7 +149,9 @@ impl Catalog {
     pub(super) fn below(&self, folder: &str) -> rusqlite::Result<Vec<String>> {
         let (from, to) = range(folder);
         self.db
-            .prepare_cached("SELECT path FROM files WHERE path = ?1 OR (path >= ?2 AND path < ?3) ORDER BY path")?
+            .prepare_cached(
+                "SELECT path FROM files WHERE path = ?1 OR (path >= ?2 AND path < ?3) ORDER BY path",
+            )?
             .query_map(params![folder, from, to], |row| row.get(0))?
             .collect()
     }
@@ -190,17 +200,19 @@ fn write(db: &Connection, path: &str, row: Option<&Row>) -> rusqlite::Result<()>
         return Ok(());
     };
     let stamp = &row.stamp;
-    db.prepare_cached("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?.execute(params![
-        path,
-        stamp.size as i64,
-        stamp.mtime_ns,
-        stamp.ctime_ns,
-        stamp.inode as i64,
-        stamp.device as i64,
-        row.racy,
-        row.hash,
-        row.error
-    ])?;
+    db.prepare_cached("INSERT OR REPLACE INTO files VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?.execute(
+        params![
+            path,
+            stamp.size as i64,
+            stamp.mtime_ns,
+            stamp.ctime_ns,
+            stamp.inode as i64,
+            stamp.device as i64,
+            row.racy,
+            row.hash,
+            row.error
+        ],
+    )?;
     Ok(())
 }
 
@@ -250,7 +262,10 @@ mod tests {
         catalog.begin(2, ["/b", "/c"].into_iter()).unwrap();
         drop(catalog);
         let catalog = Catalog::open(&file).unwrap();
-        assert_eq!(catalog.identity().unwrap().unwrap(), Identity { id: "me".into(), sequence: 1, begun: Some(2) });
+        assert_eq!(
+            catalog.identity().unwrap().unwrap(),
+            Identity { id: "me".into(), sequence: 1, begun: Some(2) }
+        );
         assert_eq!(catalog.notes().unwrap(), ["/b", "/c"]);
         assert_eq!(catalog.get("/a").unwrap(), Some(row(1)));
         assert_eq!(catalog.get("/c").unwrap(), None);

@@ -53,7 +53,8 @@ const NESTED: &[(&str, &str, &str)] = &[
 
 /// Parents below which an ambiguous folder name of [`FOLDERS`] means a profile. Elsewhere such a
 /// name (documentation of chromium, sources of opera) is only a name.
-const PROFILE_PARENTS: &[&str] = &[".config", ".cache", "share", "config", "snap", ".var", "app", "application support"];
+const PROFILE_PARENTS: &[&str] =
+    &[".config", ".cache", "share", "config", "snap", ".var", "app", "application support"];
 
 /// Files, by their whole name.
 const FILES: &[(&str, &str)] = &[

@@ -29,14 +29,21 @@ pub(super) enum Refusal {
 
 impl Extractor {
     /// Reads an open file; `name` is its name without the folder.
-    pub(super) async fn extract(&self, file: File, name: String, max_text: u64) -> Result<Extracted, Refusal> {
+    pub(super) async fn extract(
+        &self,
+        file: File,
+        name: String,
+        max_text: u64,
+    ) -> Result<Extracted, Refusal> {
         let request = Extract { name, max_text };
         match self {
             Extractor::Worker(worker) => by_worker(worker, file, request).await,
             #[cfg(test)]
             Extractor::InProcess => {
                 let task = tokio::task::spawn_blocking(move || crate::extract::file(file, &request));
-                task.await.map_err(|e| Refusal::Crash(e.to_string()))?.map_err(|e| Refusal::Document(e.to_string()))
+                task.await
+                    .map_err(|e| Refusal::Crash(e.to_string()))?
+                    .map_err(|e| Refusal::Document(e.to_string()))
             }
         }
     }

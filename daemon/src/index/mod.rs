@@ -7,6 +7,8 @@ mod catalog;
 pub mod deny;
 mod extractor;
 mod keeper;
+#[cfg(test)]
+mod measure;
 mod query;
 mod search;
 #[cfg(test)]
@@ -155,7 +157,8 @@ impl Index {
     pub async fn search(&self, query: &str, k: usize) -> Result<Vec<Hit>, IndexError> {
         let shared = self.shared.clone();
         let query = query.to_string();
-        let task = tokio::task::spawn_blocking(move || search::search(&shared.reader, &shared.fields, &query, k));
+        let task =
+            tokio::task::spawn_blocking(move || search::search(&shared.reader, &shared.fields, &query, k));
         task.await.map_err(|e| IndexError::Store(e.to_string()))?
     }
 
@@ -178,7 +181,9 @@ impl Index {
         let name = keeper::file_name(&path);
         match self.extractor.extract(file, name, self.rules.max_file_bytes()).await {
             Ok(extracted) => Ok(search::stretch(&path, extracted, start, end)),
-            Err(Refusal::Document(reason) | Refusal::Crash(reason)) => Err(IndexError::Unreadable { path, reason }),
+            Err(Refusal::Document(reason) | Refusal::Crash(reason)) => {
+                Err(IndexError::Unreadable { path, reason })
+            }
             Err(Refusal::Later(_, reason)) => Err(IndexError::Busy(reason)),
         }
     }

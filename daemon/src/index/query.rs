@@ -6,12 +6,13 @@ use std::collections::HashSet;
 /// Words of questions that say nothing of what is asked about. The analyzer's own stop words are
 /// left out before; these are left out only while other words remain.
 const QUESTION_WORDS: &[&str] = &[
-    "what", "which", "who", "whom", "whose", "when", "where", "why", "how", "does", "do", "did", "can", "could",
-    "should", "would", "shall", "may", "might", "must", "am", "were", "been", "being", "has", "have", "had", "i",
-    "me", "my", "mine", "we", "our", "us", "you", "your", "he", "she", "his", "her", "them", "from", "about",
-    "please", "tell", "explain", "show", "find", "give", "say", "says", "said", "mean", "means", "there", "any",
-    "some", "so", "than", "too", "very", "just", "also", "get", "got", "let", "want", "need", "much", "many", "s",
-    "t", "its", "own", "out", "up", "use", "used", "using", "kind", "called", "name",
+    "what", "which", "who", "whom", "whose", "when", "where", "why", "how", "does", "do", "did", "can",
+    "could", "should", "would", "shall", "may", "might", "must", "am", "were", "been", "being", "has",
+    "have", "had", "i", "me", "my", "mine", "we", "our", "us", "you", "your", "he", "she", "his", "her",
+    "them", "from", "about", "please", "tell", "explain", "show", "find", "give", "say", "says", "said",
+    "mean", "means", "there", "any", "some", "so", "than", "too", "very", "just", "also", "get", "got",
+    "let", "want", "need", "much", "many", "s", "t", "its", "own", "out", "up", "use", "used", "using",
+    "kind", "called", "name",
 ];
 
 /// Longer queries are cut: nobody asks with more, and a pasted book should not search for an hour.
@@ -32,8 +33,10 @@ pub(super) struct Query {
 pub(super) fn parse(text: &str) -> Query {
     let question: HashSet<&str> = QUESTION_WORDS.iter().copied().collect();
     let words = |keep: &dyn Fn(&str) -> bool| -> Vec<String> {
-        let kept: Vec<&str> =
-            text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty() && keep(&w.to_lowercase())).collect();
+        let kept: Vec<&str> = text
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|w| !w.is_empty() && keep(&w.to_lowercase()))
+            .collect();
         analyze(&kept.join(" ")).into_iter().map(|(_, term)| term).take(MAX_TERMS).collect()
     };
     let mut sequence = words(&|word| !question.contains(word));
@@ -64,7 +67,10 @@ mod tests {
         let query = parse("How do I configure the bootloaders?");
         assert_eq!(query.terms, ["configur", "bootload"]);
         assert_eq!(parse("what is it").terms, ["what"]);
-        assert_eq!(parse("\"exit status\" of grep").phrases, [vec![(0, "exit".to_string()), (1, "status".to_string())]]);
+        assert_eq!(
+            parse("\"exit status\" of grep").phrases,
+            [vec![(0, "exit".to_string()), (1, "status".to_string())]]
+        );
     }
 
     proptest! {

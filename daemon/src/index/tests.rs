@@ -71,7 +71,10 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_is_indexed_and_its_passages_lead_back() {
     let place = Place::new();
-    place.write("bread.md", "# Bread\n\nThe dough must rest for nine hours.\n\n## Oven\n\nBake it at 240 degrees.\n");
+    place.write(
+        "bread.md",
+        "# Bread\n\nThe dough must rest for nine hours.\n\n## Oven\n\nBake it at 240 degrees.\n",
+    );
     place.write("deep/er/car.txt", "The car needs new brakes before the winter.\n");
     place.write("picture.png", "\u{0}\u{1}binary");
     let index = place.filled().await;
@@ -126,7 +129,8 @@ async fn renames_keep_documents() {
     assert_eq!(paths(&index, "otters").await, ["two.txt", "uno.txt"]);
     // The folder is watched under its new name.
     place.write("fresh/three.txt", "third document about badgers");
-    until("a file in the renamed folder is found", async || paths(&index, "badgers").await == ["three.txt"]).await;
+    until("a file in the renamed folder is found", async || paths(&index, "badgers").await == ["three.txt"])
+        .await;
     index.close().await;
 }
 
@@ -228,7 +232,8 @@ async fn bad_files_are_listed_and_good_ones_are_found() {
     let huge = fs::File::create(place.docs.join("huge.txt")).unwrap();
     huge.set_len(1 << 30).unwrap();
     let fifo = place.docs.join("fifo");
-    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+        .unwrap();
     std::os::unix::fs::symlink(&place.docs, place.docs.join("loop")).unwrap();
     fs::write(place.docs.join(std::ffi::OsStr::from_bytes(b"bad\xff.txt")), "penguin").unwrap();
     fs::write(place.docs.join("latin.txt"), b"penguin caf\xe9 gr\xfc\xdfe").unwrap();

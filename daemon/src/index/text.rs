@@ -12,7 +12,10 @@ use tantivy::schema::{
     Field, IndexRecordOption, NumericOptions, STORED, STRING, Schema, TantivyDocument, TextFieldIndexing,
     TextOptions, Value,
 };
-use tantivy::tokenizer::{AsciiFoldingFilter, Language, LowerCaser, RemoveLongFilter, SimpleTokenizer, Stemmer, StopWordFilter, TextAnalyzer};
+use tantivy::tokenizer::{
+    AsciiFoldingFilter, Language, LowerCaser, RemoveLongFilter, SimpleTokenizer, Stemmer, StopWordFilter,
+    TextAnalyzer,
+};
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyError, Term};
 
 /// Bumped when the schema, the analyzers or the chunker change in a way that old entries do not
@@ -64,7 +67,8 @@ pub(super) struct TextIndex {
 fn schema() -> (Schema, Fields) {
     let mut schema = Schema::builder();
     let analyzed = |option| TextFieldIndexing::default().set_tokenizer(ANALYZER).set_index_option(option);
-    let positions = TextOptions::default().set_indexing_options(analyzed(IndexRecordOption::WithFreqsAndPositions));
+    let positions =
+        TextOptions::default().set_indexing_options(analyzed(IndexRecordOption::WithFreqsAndPositions));
     let names = TextOptions::default().set_indexing_options(analyzed(IndexRecordOption::WithFreqs));
     let number = NumericOptions::default().set_stored();
     let fields = Fields {
@@ -226,7 +230,11 @@ fn document(fields: &Fields, entry: &Entry, names: &str) -> TantivyDocument {
 }
 
 /// Reads a stored passage.
-pub(super) fn entry(fields: &Fields, searcher: &Searcher, address: tantivy::DocAddress) -> Result<Entry, TantivyError> {
+pub(super) fn entry(
+    fields: &Fields,
+    searcher: &Searcher,
+    address: tantivy::DocAddress,
+) -> Result<Entry, TantivyError> {
     let document: TantivyDocument = searcher.doc(address)?;
     let text = |field| document.get_first(field).and_then(|v| v.as_str()).unwrap_or_default().to_string();
     let number = |field| document.get_first(field).and_then(|v| v.as_u64());
@@ -311,9 +319,10 @@ mod tests {
 
     #[test]
     fn names_come_apart() {
-        assert_eq!(name_words("/a-b/myFile_two.tar.gz").split_whitespace().collect::<Vec<_>>(), [
-            "a", "b", "my", "File", "two", "tar", "gz"
-        ]);
+        assert_eq!(
+            name_words("/a-b/myFile_two.tar.gz").split_whitespace().collect::<Vec<_>>(),
+            ["a", "b", "my", "File", "two", "tar", "gz"]
+        );
     }
 
     #[test]

@@ -123,7 +123,11 @@ pub(super) fn stamp(metadata: &Metadata) -> Stamp {
 
 /// What came of opening a path.
 pub(super) enum Opened {
-    File { file: File, stamp: Stamp, racy: bool },
+    File {
+        file: File,
+        stamp: Stamp,
+        racy: bool,
+    },
     /// It went away, which is no error.
     Gone,
     /// A symbolic link, FIFO, socket, device or folder.
@@ -138,13 +142,17 @@ pub(super) fn open(path: &Path) -> Opened {
     let strict = rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS);
     let opened = match strict {
         // Kernels before 5.6 and some sandboxes do not have it.
-        Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => rustix::fs::open(path, flags, Mode::empty()),
+        Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {
+            rustix::fs::open(path, flags, Mode::empty())
+        }
         other => other,
     };
     let file = match opened {
         Ok(fd) => File::from(fd),
         Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => return Opened::Gone,
-        Err(rustix::io::Errno::LOOP | rustix::io::Errno::NXIO | rustix::io::Errno::NODEV) => return Opened::NotAFile,
+        Err(rustix::io::Errno::LOOP | rustix::io::Errno::NXIO | rustix::io::Errno::NODEV) => {
+            return Opened::NotAFile;
+        }
         Err(error) => return Opened::Failed(format!("cannot be opened: {}", std::io::Error::from(error))),
     };
     let now = SystemTime::now();
@@ -175,9 +183,17 @@ mod tests {
         for folder in ["keep", "target", "a/deep", ".hidden", ".ssh", "other"] {
             fs::create_dir_all(root.join(folder)).unwrap();
         }
-        for file in
-            ["keep/x.txt", "keep/x.log", "target/y.txt", "a/deep/z.txt", "a/deep/no.txt", ".hidden/h", ".ssh/k", "s.env", "other/o"]
-        {
+        for file in [
+            "keep/x.txt",
+            "keep/x.log",
+            "target/y.txt",
+            "a/deep/z.txt",
+            "a/deep/no.txt",
+            ".hidden/h",
+            ".ssh/k",
+            "s.env",
+            "other/o",
+        ] {
             fs::write(root.join(file), "x").unwrap();
         }
         fs::write(root.join(".gitignore"), "target/\n").unwrap();
@@ -219,7 +235,8 @@ mod tests {
         let dir = tree();
         let root = dir.path().canonicalize().unwrap();
         let fifo = root.join("fifo");
-        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
+            .unwrap();
         assert!(matches!(open(&fifo), Opened::NotAFile));
         assert!(matches!(open(&root.join("keep/loop")), Opened::NotAFile));
         assert!(matches!(open(&root.join("keep/loop/s.env")), Opened::NotAFile));

@@ -83,7 +83,8 @@ impl Keeper {
             Vec::new()
         });
         keys.retain(|key| !self.batch.rows.contains_key(key));
-        let fresh = self.batch.rows.iter().filter(|(key, row)| row.is_some() && Path::new(key).starts_with(path));
+        let fresh =
+            self.batch.rows.iter().filter(|(key, row)| row.is_some() && Path::new(key).starts_with(path));
         keys.extend(fresh.map(|(key, _)| key.clone()));
         keys
     }

@@ -168,8 +168,11 @@ impl Keeper {
         let mut matchers: HashMap<PathBuf, Matcher> = HashMap::new();
         let mut rescan: BTreeSet<PathBuf> = BTreeSet::new();
         // Present ones first: a renamed file is then known by its inode while the old name still is.
-        let (present, absent): (Vec<_>, Vec<_>) =
-            dirty.paths.into_iter().map(|p| (std::fs::symlink_metadata(&p).ok(), p)).partition(|(m, _)| m.is_some());
+        let (present, absent): (Vec<_>, Vec<_>) = dirty
+            .paths
+            .into_iter()
+            .map(|p| (std::fs::symlink_metadata(&p).ok(), p))
+            .partition(|(m, _)| m.is_some());
         for (metadata, path) in present.into_iter().chain(absent) {
             let name = file_name(&path);
             if IGNORE_FILES.contains(&name.as_str())
@@ -226,7 +229,11 @@ impl Keeper {
         }
         let limit = self.parts.rules.max_file_bytes();
         if stamp.size > limit {
-            let reason = format!("it is {} MB and files over {} MB are not read: see [index] max_file_bytes", stamp.size >> 20, limit >> 20);
+            let reason = format!(
+                "it is {} MB and files over {} MB are not read: see [index] max_file_bytes",
+                stamp.size >> 20,
+                limit >> 20
+            );
             return self.fail(&key, row, reason);
         }
         if known.is_none() && self.renamed(path, &key, &row) {
@@ -239,7 +246,8 @@ impl Keeper {
     fn renamed(&mut self, path: &Path, key: &str, row: &Row) -> bool {
         let Ok(names) = self.catalog.with_inode(&row.stamp) else { return false };
         for old in names {
-            let same = std::fs::symlink_metadata(&old).is_ok_and(|m| walk::stamp(&m).inode == row.stamp.inode);
+            let same =
+                std::fs::symlink_metadata(&old).is_ok_and(|m| walk::stamp(&m).inode == row.stamp.inode);
             if old == key || same || self.in_flight.contains(Path::new(&old)) {
                 continue;
             }
@@ -247,7 +255,9 @@ impl Keeper {
             if matches!(self.batch.rows.get(&old), Some(Some(_))) {
                 continue;
             }
-            let (Ok(Some(known)), Ok(entries)) = (self.catalog.get(&old), self.text.entries(&old)) else { continue };
+            let (Ok(Some(known)), Ok(entries)) = (self.catalog.get(&old), self.text.entries(&old)) else {
+                continue;
+            };
             if entries.is_empty() || entries.iter().any(|entry| entry.hash != known.hash) {
                 continue;
             }

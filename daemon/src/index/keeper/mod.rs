@@ -273,7 +273,8 @@ impl Keeper {
     fn start(&mut self, path: PathBuf) -> bool {
         let Some((key, row, file)) = self.open_file(&path) else { return false };
         self.in_flight.insert(path.clone());
-        let (extractor, sender, alone) = (self.parts.extractor.clone(), self.parts.sender.clone(), self.alone);
+        let (extractor, sender, alone) =
+            (self.parts.extractor.clone(), self.parts.sender.clone(), self.alone);
         let max_text = self.parts.rules.max_file_bytes();
         self.parts.runtime.spawn(async move {
             let result = extractor.extract(file, file_name(&path), max_text).await;
@@ -328,11 +329,17 @@ impl Keeper {
         status.warnings = self.warnings.clone();
         status.warnings.extend(self.watch.warning());
         status.warnings.extend(self.trouble.as_ref().map(|t| t.reason.clone()));
-        status.warnings.extend(self.paused.as_ref().map(|p| format!("documents cannot be read at the moment: {}", p.1)));
+        status
+            .warnings
+            .extend(self.paused.as_ref().map(|p| format!("documents cannot be read at the moment: {}", p.1)));
     }
 
     fn root_of(&self, path: &Path) -> Option<PathBuf> {
-        self.roots.iter().filter(|root| path.starts_with(root)).max_by_key(|root| root.as_os_str().len()).cloned()
+        self.roots
+            .iter()
+            .filter(|root| path.starts_with(root))
+            .max_by_key(|root| root.as_os_str().len())
+            .cloned()
     }
 }
 

@@ -96,7 +96,9 @@ impl Keeper {
         }
         let metadata = match std::fs::metadata(&given) {
             Ok(metadata) => metadata,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(IndexError::NotFound(path.to_path_buf())),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(IndexError::NotFound(path.to_path_buf()));
+            }
             Err(e) => return Err(IndexError::Unreadable { path: path.to_path_buf(), reason: e.to_string() }),
         };
         if given.to_str().is_none() {
@@ -122,7 +124,8 @@ impl Keeper {
     /// Takes a root out.
     pub(super) fn remove(&mut self, path: &Path) -> Result<(), IndexError> {
         let given = super::plain(path);
-        let Some(root) = self.roots.iter().find(|root| **root == given || root.as_path() == path).cloned() else {
+        let Some(root) = self.roots.iter().find(|root| **root == given || root.as_path() == path).cloned()
+        else {
             return Err(IndexError::NotARoot(path.to_path_buf()));
         };
         let roots = self.roots.iter().filter(|other| **other != root).cloned().collect();
@@ -130,7 +133,8 @@ impl Keeper {
         self.scans.retain(|scan| scan.root != root);
         self.drop_below(&root);
         // What other roots hold of it is looked at again.
-        let inner: Vec<PathBuf> = self.roots.iter().filter(|other| other.starts_with(&root)).cloned().collect();
+        let inner: Vec<PathBuf> =
+            self.roots.iter().filter(|other| other.starts_with(&root)).cloned().collect();
         for other in inner {
             self.scan(&other, &other, None);
         }
@@ -158,11 +162,13 @@ pub(super) fn payload(identity: &str, sequence: u64) -> String {
 
 /// Opens both halves and checks that they belong together.
 fn halves(dir: &Path) -> Result<Halves, String> {
-    let catalog = Catalog::open(&dir.join("catalog.db")).map_err(|e| format!("its catalog is damaged ({e})"))?;
+    let catalog =
+        Catalog::open(&dir.join("catalog.db")).map_err(|e| format!("its catalog is damaged ({e})"))?;
     let known = catalog.identity().map_err(|e| format!("its catalog is damaged ({e})"))?;
     let text = TextIndex::open(&dir.join("text")).map_err(|e| format!("its text is damaged ({e})"))?;
     let payload = text.payload().map_err(|e| format!("its text is damaged ({e})"))?;
-    let marked = payload.as_deref().and_then(|p| p.split_once(' ')).map(|(id, n)| (id.to_string(), n.parse().ok()));
+    let marked =
+        payload.as_deref().and_then(|p| p.split_once(' ')).map(|(id, n)| (id.to_string(), n.parse().ok()));
     let (known, marked) = match (known, marked) {
         (None, None) => return anew(catalog, text),
         (Some(known), marked) => (known, marked),
