@@ -4,17 +4,18 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every room with the rooms that it may use. Below, a folder or file of `daemon/src` is a room.
-const ALLOWED: [(&str, &[&str]); 16] = [
+const ALLOWED: [(&str, &[&str]); 17] = [
     ("types", &[]),
     ("protocol", &["types"]),
     ("config", &[]),
+    ("memory", &[]),
     ("policy", &[]),
     ("agent", &["types", "protocol", "config"]),
     ("worker", &["protocol"]),
     ("extract", &["protocol", "types", "worker"]),
     ("engine", &["types", "protocol", "config", "worker"]),
     // `extract` only in tests, where documents are read in process.
-    ("index", &["types", "protocol", "config", "policy", "worker", "extract"]),
+    ("index", &["types", "protocol", "config", "policy", "memory", "worker", "extract"]),
     ("store", &["types", "protocol"]),
     ("tools", &["types", "agent", "index", "policy"]),
     ("session", &["types", "protocol", "config", "agent", "engine", "index", "store", "tools", "worker"]),
@@ -22,7 +23,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
         "api",
         &["types", "protocol", "agent", "config", "daemon", "engine", "index", "session", "store", "worker"],
     ),
-    ("daemon", &["protocol", "config", "api", "engine", "index", "session", "store", "worker"]),
+    ("daemon", &["memory", "protocol", "config", "api", "engine", "index", "session", "store", "worker"]),
     ("cli", &["types", "protocol", "config", "daemon", "engine", "extract", "worker"]),
     ("main", &["cli"]),
 ];
