@@ -122,10 +122,7 @@ fn use_model(
     name: &str,
 ) -> Result<(), ErrorBody> {
     let in_use = settings.borrow().model.name.clone();
-    engine
-        .models()
-        .info(name, &in_use)
-        .map_err(|error| EngineError::from(error).body())?;
+    engine.models().info(name, &in_use).map_err(|error| EngineError::from(error).body())?;
     config::set_model(&paths.config_file, name).map_err(wrong_settings)?;
     reload(paths, settings)
 }

@@ -36,10 +36,11 @@ pub async fn complete(
     let ask = door.handles.config.borrow().ask.clone();
     let generate = request.generate(&ask, fresh() as u32)?;
     check_model(&door, &request.model).await?;
-    let info = join::model_info(&door.handles).await?;
+    let held = join::hold_model(&door.handles).await?;
+    let info = &held.model;
     let calls_tools = !generate.tools.is_empty() && generate.tool_choice != ToolChoice::None;
     if calls_tools && !info.tools {
-        return Err(no_tools(&info));
+        return Err(no_tools(info));
     }
     let splitter = calls_tools.then(|| Splitter::new(info.tool_format));
     let mut outputs = Box::pin(join::generate(&door.handles, generate).await?);

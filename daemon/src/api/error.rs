@@ -70,13 +70,7 @@ impl IntoResponse for BodyError {
 
 impl From<SessionError> for Failure {
     fn from(error: SessionError) -> Self {
-        let code = match error {
-            SessionError::NotFound(_) => ErrorCode::NotFound,
-            SessionError::EmptyQuestion => ErrorCode::Usage,
-            SessionError::Busy(_) => ErrorCode::Busy,
-            SessionError::Store(_) => ErrorCode::Failed,
-        };
-        Failure::new(code, error)
+        error.body().into()
     }
 }
 

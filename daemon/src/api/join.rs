@@ -3,9 +3,9 @@
 
 use super::error::Failure;
 use crate::daemon::{Control, Handles};
-use crate::engine::{EngineError, Models, ModelsError, Output};
+use crate::engine::{EngineError, Held, Models, ModelsError, Output};
 use crate::index::{Hit, IndexError};
-use crate::protocol::frames::{Fault, Generate, ModelInfo};
+use crate::protocol::frames::{Fault, Generate};
 use crate::protocol::http::{
     ErrorBody, ErrorCode, ImportRequest, IndexStatus, ModelEntry, PathRequest, SearchHit, SearchRequest,
     SearchResponse, Status,
@@ -45,9 +45,9 @@ impl From<IndexError> for Failure {
     }
 }
 
-/// The model in use; loads it when it is not.
-pub async fn model_info(handles: &Handles) -> Result<ModelInfo, Failure> {
-    Ok(handles.engine.info().await?)
+/// The model in use, loaded as long as the returned value lives.
+pub async fn hold_model(handles: &Handles) -> Result<Held, Failure> {
+    Ok(handles.engine.hold().await?)
 }
 
 /// The answer's parts as they come; dropping them cancels it.

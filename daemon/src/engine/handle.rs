@@ -7,7 +7,8 @@ use crate::protocol::frames::{Event, Fault, Generate, Load, ModelInfo, Reply, Re
 use crate::protocol::http::{ErrorBody, ErrorCode, ModelStatus, WorkerStatus};
 use crate::types::{Finish, Timings, Usage};
 use crate::worker::{Call, Jail, Kind, Spec, Worker, WorkerError};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -108,6 +109,8 @@ struct Inner {
 /// One worker with one model; retired when the settings ask for another.
 struct Host {
     load: Load,
+    /// Another file in the place of this one is another model.
+    file: Option<FileId>,
     model: String,
     worker: Worker,
     /// The process that has the model, by its pid. The lock is held while it loads: others wait.
@@ -152,10 +155,10 @@ impl Engine {
         &self.inner.models
     }
 
-    /// The model in use; loads it when it is not.
-    pub async fn info(&self) -> Result<ModelInfo, EngineError> {
+    /// The model in use, loaded, and kept so until the returned value is dropped.
+    pub async fn hold(&self) -> Result<Held, EngineError> {
         let host = self.host().await?;
-        host.0.load().await
+        Ok(Held { model: host.0.load().await?, _host: host })
     }
 
     /// Starts an answer. Dropping it ends the model's work within a token.
@@ -208,17 +211,20 @@ impl Engine {
         let config = self.inner.config.borrow().clone();
         let models = self.inner.models.clone();
         let name = config.model.name.clone();
-        let path = tokio::task::spawn_blocking(move || models.path(&name)).await;
-        let path = path.map_err(|_| EngineError::Confused)??;
+        let found = tokio::task::spawn_blocking(move || {
+            let path = models.path(&name)?;
+            Ok::<_, ModelsError>((identity(&path), path))
+        });
+        let (file, path) = found.await.map_err(|_| EngineError::Confused)??;
         let load = load_request(&config, path);
         let mut current = lock(&self.inner.current);
-        if let Some(host) = current.as_ref().filter(|host| host.load == load) {
+        if let Some(host) = current.as_ref().filter(|host| host.load == load && host.file == file) {
             return Ok(InUse::new(host.clone()));
         }
         if let Some(old) = current.take() {
             old.retire();
         }
-        let host = Arc::new(Host::new(load, config.model.name.clone()));
+        let host = Arc::new(Host::new(load, file, config.model.name.clone()));
         tokio::spawn(keep_alive(host.clone(), self.inner.config.clone()));
         *current = Some(host.clone());
         Ok(InUse::new(host))
@@ -234,7 +240,7 @@ impl Drop for Inner {
 }
 
 impl Host {
-    fn new(load: Load, model: String) -> Host {
+    fn new(load: Load, file: Option<FileId>, model: String) -> Host {
         let jail = Jail {
             read: vec![PathBuf::from(&load.path)],
             memory: 0,
@@ -243,6 +249,7 @@ impl Host {
         Host {
             worker: Worker::new(Spec::new(Kind::Engine, jail)),
             load,
+            file,
             model,
             loaded: tokio::sync::Mutex::new(()),
             info: Mutex::new(None),
@@ -308,6 +315,15 @@ async fn keep_alive(host: Arc<Host>, config: watch::Receiver<Arc<Config>>) {
     }
 }
 
+/// Device, inode, size and time of change.
+type FileId = (u64, u64, u64, i64, i64);
+
+/// What tells a file from one that replaced it; `None` when it went away, which loading will tell.
+fn identity(path: &Path) -> Option<FileId> {
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.dev(), found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
+}
+
 fn load_request(config: &Config, path: PathBuf) -> Load {
     let model = &config.model;
     Load {
@@ -328,6 +344,12 @@ fn no_worker() -> WorkerStatus {
         rss_bytes: 0,
         jail_refused: Vec::new(),
     }
+}
+
+/// The model in use, which stays loaded as long as this lives.
+pub struct Held {
+    pub model: ModelInfo,
+    _host: InUse,
 }
 
 /// An answer being written.

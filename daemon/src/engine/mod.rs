@@ -15,6 +15,6 @@ mod text;
 #[cfg(test)]
 mod testkit;
 
-pub use handle::{Engine, EngineError, Generation, Output};
+pub use handle::{Engine, EngineError, Generation, Held, Output};
 pub use models::{Models, ModelsError};
 pub use serve::run;

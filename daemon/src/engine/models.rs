@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
 
 /// Name of the model inside the binary.
 pub const EMBEDDED: &str = "ember";
@@ -16,6 +17,11 @@ pub const EMBEDDED: &str = "ember";
 /// Its file. Only its length and a few samples are looked at while the copy on disk is right, so
 /// that an idle broker does not hold its pages.
 static EMBER: &[u8] = include_bytes!("../../models/ember/ember.gguf");
+
+/// One writer of the embedded model, of records and of imports each: two would share a temporary file.
+static EMBEDDING: Mutex<()> = Mutex::new(());
+static RECORDING: Mutex<()> = Mutex::new(());
+static IMPORTING: Mutex<()> = Mutex::new(());
 
 /// Why the models folder could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +139,7 @@ impl Models {
         if name == EMBEDDED {
             return Err(ModelsError::Embedded);
         }
+        let _one_at_a_time = lock(&IMPORTING);
         let to = self.file(&name);
         if to.exists() {
             return Err(ModelsError::Exists { name });
@@ -200,6 +207,7 @@ impl Models {
     }
 
     fn write_record(&self, name: &str, path: &Path, hash: String) -> Result<(), ModelsError> {
+        let _one_at_a_time = lock(&RECORDING);
         let found = fs::metadata(path).map_err(|e| io_error("cannot read", path, e))?;
         let record = Record { size: found.len(), mtime_ns: mtime_ns(&found), hash };
         let to = self.record_file(name);
@@ -218,6 +226,7 @@ impl Models {
 
     /// Writes the embedded model out, unless the file on disk is this version of it.
     fn ensure_embedded(&self) -> Result<(), ModelsError> {
+        let _one_at_a_time = lock(&EMBEDDING);
         let path = self.file(EMBEDDED);
         if File::open(&path).is_ok_and(|file| is_embedded(&file)) {
             return Ok(());
@@ -228,6 +237,11 @@ impl Models {
         write_embedded(&temporary.path).map_err(|e| self.write_error(&path, needs, e))?;
         temporary.finish(&path).map_err(|e| self.write_error(&path, needs, e))
     }
+}
+
+fn lock(writers: &Mutex<()>) -> MutexGuard<'_, ()> {
+    // It guards nothing in memory that a panic could leave half changed.
+    writers.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// Length, head, tail and samples in between agree: two versions of the weights differ everywhere.

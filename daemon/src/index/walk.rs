@@ -121,6 +121,12 @@ pub(super) fn stamp(metadata: &Metadata) -> Stamp {
     }
 }
 
+/// When a file was made, where its file system knows.
+pub(super) fn born_ns(path: &Path) -> Option<i64> {
+    let made = std::fs::symlink_metadata(path).ok()?.created().ok()?;
+    i64::try_from(made.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_nanos()).ok()
+}
+
 /// What came of opening a path.
 pub(super) enum Opened {
     File {

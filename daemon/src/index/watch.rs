@@ -2,7 +2,7 @@
 //! inotify watches, the rest is left to be looked at from time to time. What happened is only a hint:
 //! the keeper looks at the file itself. However many events come, what is kept stays small.
 
-use notify::event::{AccessKind, AccessMode, ModifyKind, RenameMode};
+use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -15,15 +15,16 @@ const MAX_DIRTY: usize = 8192;
 #[derive(Debug, Default)]
 pub(super) struct Dirty {
     pub paths: HashSet<PathBuf>,
-    /// Paths that were renamed away, whose watches still name them.
-    pub moved: Vec<PathBuf>,
+    /// Paths that came to be or ceased to be something else: a watch at or below one is of no worth,
+    /// because it may belong to a folder that has another name by now.
+    pub stale: HashSet<PathBuf>,
     /// Events were lost, or too many came: look at everything.
     pub rescan: bool,
 }
 
 impl Dirty {
     pub(super) fn is_empty(&self) -> bool {
-        self.paths.is_empty() && self.moved.is_empty() && !self.rescan
+        self.paths.is_empty() && !self.rescan
     }
 
     /// Takes an event in; true when it is the first since the last look.
@@ -37,20 +38,26 @@ impl Dirty {
             EventKind::Access(_) => false,
             _ => true,
         };
-        if changes {
-            if matches!(event.kind, EventKind::Modify(ModifyKind::Name(RenameMode::From))) {
-                self.moved.extend(event.paths.iter().cloned());
+        if changes && !self.rescan {
+            if replaces(event.kind) {
+                self.stale.extend(event.paths.iter().cloned());
             }
-            if !self.rescan {
-                self.paths.extend(event.paths.iter().cloned());
-            }
+            self.paths.extend(event.paths.iter().cloned());
         }
-        if self.paths.len() > MAX_DIRTY || self.moved.len() > MAX_DIRTY {
-            self.rescan = true;
-            self.paths = HashSet::new();
-            self.moved.truncate(MAX_DIRTY);
+        if self.rescan || self.paths.len() > MAX_DIRTY {
+            *self = Dirty { rescan: true, ..Dirty::default() };
         }
         was_empty && !self.is_empty()
+    }
+}
+
+/// A folder may have come or gone by this name.
+fn replaces(kind: EventKind) -> bool {
+    match kind {
+        EventKind::Create(what) => what != CreateKind::File,
+        EventKind::Remove(what) => what != RemoveKind::File,
+        EventKind::Modify(ModifyKind::Name(_)) => true,
+        _ => false,
     }
 }
 
@@ -133,6 +140,11 @@ impl Watch {
         }
     }
 
+    /// Stops watching anything: after lost events no watch is known to bear the right name.
+    pub(super) fn forget_all(&mut self) {
+        self.forget(Path::new("/"));
+    }
+
     /// Folders known at and below one, watched or polled.
     pub(super) fn known_below(&self, folder: &Path) -> Vec<PathBuf> {
         below(&self.watched, folder).into_iter().chain(below(&self.polled, folder)).collect()
@@ -203,6 +215,16 @@ mod tests {
         assert!(!dirty.note(&read) && dirty.is_empty());
         let overflow = Event::new(EventKind::Other).set_flag(notify::event::Flag::Rescan);
         assert!(dirty.note(&overflow) && dirty.rescan);
+    }
+
+    #[test]
+    fn a_folder_made_again_under_its_name_is_not_taken_for_the_old_one() {
+        let mut dirty = Dirty::default();
+        dirty.note(&Event::new(EventKind::Create(CreateKind::File)).add_path("/f/a.txt".into()));
+        dirty.note(&Event::new(EventKind::Remove(RemoveKind::Folder)).add_path("/f/old".into()));
+        dirty.note(&Event::new(EventKind::Create(CreateKind::Folder)).add_path("/f/old".into()));
+        assert_eq!(dirty.stale, HashSet::from([PathBuf::from("/f/old")]));
+        assert_eq!(dirty.paths.len(), 2);
     }
 
     #[test]

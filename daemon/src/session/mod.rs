@@ -34,7 +34,7 @@ impl SessionError {
         let code = match self {
             SessionError::NotFound(_) => ErrorCode::NotFound,
             SessionError::EmptyQuestion => ErrorCode::Usage,
-            SessionError::Busy(_) => ErrorCode::Busy,
+            SessionError::Busy(_) | SessionError::Store(StoreError::Full(_)) => ErrorCode::Busy,
             SessionError::Store(_) => ErrorCode::Failed,
         };
         ErrorBody { code, message: self.to_string() }

@@ -1,6 +1,6 @@
 //! One turn: the loop between the agent's actions and the rooms that carry them out.
 
-use super::Inner;
+use super::{Inner, SessionError};
 use crate::agent::{Action, Agent, Answer, Input, Profile};
 use crate::engine::{EngineError, Output};
 use crate::protocol::frames::{Fault, Generate};
@@ -22,9 +22,11 @@ pub(super) async fn run(
     events: &Events,
 ) -> Result<AskResponse, ErrorBody> {
     let config = rooms.config.borrow().clone();
-    let model = rooms.engine.info().await.map_err(|e| e.body())?;
+    // Held to the end, so that it is not unloaded between two generations.
+    let held = rooms.engine.hold().await.map_err(|e| e.body())?;
+    let model = &held.model;
     let tools = if request.no_tools { Vec::new() } else { Tools::specs() };
-    let profile = Profile::new(&config.ask, &model);
+    let profile = Profile::new(&config.ask, model);
     let spoken = history.into_iter().filter(|m| m.role != Role::Tool && m.tool_calls.is_empty()).collect();
     let mut agent = Agent::new(profile, spoken, &request.question, tools);
     let mut actions = VecDeque::from(agent.step(Input::Start));
@@ -130,9 +132,9 @@ async fn finish(
         adapter: response.adapter.clone(),
         usage: response.usage,
     };
-    rooms.store.append_turn(session, &turn).await.map_err(|error| ErrorBody {
-        code: ErrorCode::Failed,
-        message: format!("the answer could not be stored: {error}"),
+    rooms.store.append_turn(session, &turn).await.map_err(|error| {
+        let error = SessionError::from(error).body();
+        ErrorBody { message: format!("the answer could not be stored: {}", error.message), ..error }
     })?;
     Ok(response)
 }

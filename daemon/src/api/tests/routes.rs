@@ -1,4 +1,5 @@
 use super::*;
+use crate::api::error::Failure;
 use crate::api::familiar;
 use crate::protocol::http::{AskEvent, ErrorBody, ErrorCode};
 use crate::types::Message;
@@ -32,7 +33,7 @@ const CONTRACT: [(&str, &str); 21] = [
 ];
 
 fn documented() -> Value {
-    serde_json::to_value(super::super::routes().into_openapi()).unwrap()
+    serde_json::to_value(routes().into_openapi()).unwrap()
 }
 
 #[test]
@@ -229,7 +230,7 @@ async fn each_code_is_its_status() {
         (ErrorCode::NotFound, 404),
         (ErrorCode::Busy, 503),
     ] {
-        let failure = crate::api::error::Failure::from(ErrorBody { code, message: String::new() });
+        let failure = Failure::from(ErrorBody { code, message: String::new() });
         assert_eq!(failure.into_response().status(), status);
     }
 }

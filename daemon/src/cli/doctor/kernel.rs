@@ -1,9 +1,36 @@
 //! What the kernel gives: the parts of a worker's jail, and the limits that watching files runs into.
 
 use super::Check;
+use crate::protocol::frames::{Reply, Request};
 use crate::protocol::http::IndexStatus;
+use crate::worker::{Jail, Kind, Spec, Worker, WorkerError};
 use landlock::{AccessFs, LandlockStatus, Ruleset, RulesetAttr};
 use std::fs;
+use std::time::Duration;
+
+/// A worker in its jail tries what a break-out would begin with.
+pub async fn jail() -> Check {
+    const NAME: &str = "jail";
+    const FIX: &str = "see the lines on landlock and seccomp below";
+    let worker = Worker::new(Spec::new(Kind::Extract, Jail::default()));
+    let probed = probe(&worker).await;
+    worker.stop().await;
+    let attempts = match probed {
+        Ok(Reply::Probed(attempts)) => attempts,
+        Ok(_) => return Check::warn(NAME, "could not be tried", FIX),
+        Err(error) => return Check::warn(NAME, format!("could not be tried: {error}"), FIX),
+    };
+    let managed: Vec<&str> =
+        attempts.iter().filter(|attempt| !attempt.refused).map(|attempt| attempt.what.as_str()).collect();
+    if managed.is_empty() {
+        return Check::ok(NAME, format!("{} ways out tried by a worker, all refused", attempts.len()));
+    }
+    Check::warn(NAME, format!("a worker managed to: {}", managed.join(", ")), FIX)
+}
+
+async fn probe(worker: &Worker) -> Result<Reply, WorkerError> {
+    worker.call(Request::Probe, None, Duration::from_secs(20)).await?.reply().await
+}
 
 /// Tried out on a thread that ends at once: a Landlock ruleset holds for the thread that takes it.
 pub fn landlock() -> Check {

@@ -8,6 +8,7 @@ use crate::index::{IndexError, lock};
 use crate::protocol::frames::Extracted;
 use crate::protocol::http::FailedFile;
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -83,8 +84,9 @@ impl Keeper {
             Vec::new()
         });
         keys.retain(|key| !self.batch.rows.contains_key(key));
-        let fresh =
-            self.batch.rows.iter().filter(|(key, row)| row.is_some() && Path::new(key).starts_with(path));
+        let from = (Bound::Included(&*folder), Bound::Unbounded);
+        let alike = self.batch.rows.range::<str, _>(from).take_while(|(key, _)| key.starts_with(&*folder));
+        let fresh = alike.filter(|(key, row)| row.is_some() && Path::new(key).starts_with(path));
         keys.extend(fresh.map(|(key, _)| key.clone()));
         keys
     }

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 /// Entries of a walk looked at in one round.
 const STEP: usize = 256;
+/// How the error of a folder begins.
+const UNLISTED: &str = "cannot be listed";
 
 /// A walk under way.
 pub(super) struct Scan {
@@ -88,6 +90,7 @@ impl Keeper {
             None => return,
         };
         if kind.is_dir() {
+            self.not_a_file(path);
             if shallow && new_folder {
                 let path = path.to_path_buf();
                 if let Some(root) = self.root_of(&path) {
@@ -125,7 +128,7 @@ impl Keeper {
             }
             let key = path.to_string_lossy().into_owned();
             let row = Row { stamp: Stamp::default(), racy: false, hash: String::new(), error: None };
-            self.fail(&key, row, format!("cannot be listed: {reason}"));
+            self.fail(&key, row, format!("{UNLISTED}: {reason}"));
         }
     }
 
@@ -141,13 +144,14 @@ impl Keeper {
                 }
             }
         }
-        let keys = self.keys_below(&scan.start);
-        for key in keys {
+        let mut matchers = HashMap::new();
+        for key in self.keys_below(&scan.start) {
             let path = Path::new(&key);
             let inside = !scan.shallow || path.parent() == Some(&scan.start);
             let ours = self.root_of(path).as_ref() == Some(&scan.root);
             if inside && ours && !scan.seen.contains(&scan.hash(path)) {
-                self.drop_file(&key);
+                // It may have been made since its folder was listed.
+                self.look(path, std::fs::symlink_metadata(path).ok(), &mut matchers);
             }
         }
     }
@@ -155,15 +159,17 @@ impl Keeper {
     /// Looks at everything the kernel reported since the last time.
     pub(super) fn look_at_changes(&mut self) {
         let dirty = self.watch.take_dirty();
-        // First, so that an old name's watch is not mistaken for a new one's.
-        for path in &dirty.moved {
-            self.watch.forget(path);
-        }
         if dirty.rescan {
+            tracing::info!("too much changed at once to follow: looking at all that is indexed");
+            self.watch.forget_all();
             for root in self.roots.clone() {
                 self.scan(&root, &root, None);
             }
             return;
+        }
+        // First, so that an old name's watch is not mistaken for a new one's.
+        for path in &dirty.stale {
+            self.watch.forget(path);
         }
         let mut matchers: HashMap<PathBuf, Matcher> = HashMap::new();
         let mut rescan: BTreeSet<PathBuf> = BTreeSet::new();
@@ -200,14 +206,34 @@ impl Keeper {
             return self.drop_below(path);
         }
         if metadata.is_dir() {
+            self.not_a_file(path);
             // Its own change of time is no news of what is in it: only an unknown folder is walked.
             if !self.watch.knows(path) {
                 self.scan(&root, path, None);
             }
         } else if metadata.is_file() {
+            self.not_a_folder(path);
             self.consider(path, &metadata, true);
         } else {
             self.drop_below(path);
+        }
+    }
+
+    /// Drops the file that had the name of what is a folder now.
+    fn not_a_file(&mut self, path: &Path) {
+        let key = path.to_string_lossy();
+        let unlisted = |row: Row| row.error.is_some_and(|error| error.starts_with(UNLISTED));
+        if self.row(&key).is_some_and(|row| !unlisted(row)) {
+            self.drop_file(&key);
+        }
+    }
+
+    /// Drops what was in the folder that had the name of what is a file now.
+    fn not_a_folder(&mut self, path: &Path) {
+        for key in self.keys_below(path) {
+            if Path::new(&key) != path {
+                self.drop_file(&key);
+            }
         }
     }
 
@@ -259,6 +285,10 @@ impl Keeper {
                 continue;
             };
             if entries.is_empty() || entries.iter().any(|entry| entry.hash != known.hash) {
+                continue;
+            }
+            // A file made after the old one was last seen has but inherited its inode's number.
+            if walk::born_ns(path).is_some_and(|born| born > known.stamp.ctime_ns) {
                 continue;
             }
             tracing::debug!("{} was {old}", path.display());

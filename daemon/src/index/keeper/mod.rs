@@ -15,7 +15,7 @@ use super::{IndexError, Shared, lock};
 use crate::config::IndexConfig;
 use crate::protocol::frames::Extracted;
 use look::Scan;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -106,7 +106,7 @@ pub(super) struct Keeper {
 /// Changes since the last commit. A row of `None` says that the path is gone.
 #[derive(Default)]
 struct Batch {
-    rows: HashMap<String, Option<Row>>,
+    rows: BTreeMap<String, Option<Row>>,
     /// The full-text side changed too.
     text: bool,
     since: Option<Instant>,
