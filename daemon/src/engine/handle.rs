@@ -101,6 +101,7 @@ pub struct Engine {
 
 struct Inner {
     models: Models,
+    program: Option<PathBuf>,
     config: watch::Receiver<Arc<Config>>,
     current: Mutex<Option<Arc<Host>>>,
 }
@@ -145,7 +146,16 @@ impl Drop for InUse {
 
 impl Engine {
     pub fn new(models: Models, config: watch::Receiver<Arc<Config>>) -> Engine {
-        Engine { inner: Arc::new(Inner { models, config, current: Mutex::new(None) }) }
+        Engine::with_program(models, config, None)
+    }
+
+    /// `program` is the binary whose workers are used, for a process that is not that binary itself.
+    pub fn with_program(
+        models: Models,
+        config: watch::Receiver<Arc<Config>>,
+        program: Option<PathBuf>,
+    ) -> Engine {
+        Engine { inner: Arc::new(Inner { models, program, config, current: Mutex::new(None) }) }
     }
 
     pub fn models(&self) -> &Models {
@@ -218,7 +228,7 @@ impl Engine {
         if let Some(old) = current.take() {
             old.retire();
         }
-        let host = Arc::new(Host::new(load, config.model.name.clone()));
+        let host = Arc::new(Host::new(load, config.model.name.clone(), self.inner.program.clone()));
         tokio::spawn(keep_alive(host.clone(), self.inner.config.clone()));
         *current = Some(host.clone());
         Ok(InUse::new(host))
@@ -234,14 +244,14 @@ impl Drop for Inner {
 }
 
 impl Host {
-    fn new(load: Load, model: String) -> Host {
+    fn new(load: Load, model: String, program: Option<PathBuf>) -> Host {
         let jail = Jail {
             read: vec![PathBuf::from(&load.path)],
             memory: 0,
             gpu: cfg!(any(feature = "cuda", feature = "vulkan")),
         };
         Host {
-            worker: Worker::new(Spec::new(Kind::Engine, jail)),
+            worker: Worker::new(Spec { kind: Kind::Engine, jail, program }),
             load,
             model,
             loaded: tokio::sync::Mutex::new(()),

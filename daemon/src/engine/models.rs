@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Name of the model inside the binary.
 pub const EMBEDDED: &str = "ember";
@@ -46,6 +47,8 @@ pub enum ModelsError {
 #[derive(Debug, Clone)]
 pub struct Models {
     folder: PathBuf,
+    /// Held while a file is written: the temporary name of each is one.
+    writing: Arc<Mutex<()>>,
 }
 
 /// What stands beside a model as `NAME.json`: its hash, for as long as size and time of the file agree.
@@ -60,7 +63,7 @@ struct Record {
 impl Models {
     /// `folder` is made when something is first written to it.
     pub fn new(folder: impl Into<PathBuf>) -> Models {
-        Models { folder: folder.into() }
+        Models { folder: folder.into(), writing: Arc::default() }
     }
 
     /// All models by name, the embedded one among them. `in_use` is the name in the settings.
@@ -134,9 +137,6 @@ impl Models {
             return Err(ModelsError::Embedded);
         }
         let to = self.file(&name);
-        if to.exists() {
-            return Err(ModelsError::Exists { name });
-        }
         // A pipe or a device would never end.
         let found = fs::metadata(from).map_err(|e| io_error("cannot read", from, e))?;
         if !found.is_file() {
@@ -145,6 +145,10 @@ impl Models {
         }
         usable(from)?;
         self.make_folder()?;
+        let writing = self.lock();
+        if to.exists() {
+            return Err(ModelsError::Exists { name });
+        }
         let size = found.len();
         progress(0, size);
         let temporary = Temporary::beside(&to);
@@ -155,6 +159,7 @@ impl Models {
         let hash = hash_file(&temporary.path, &mut |done| progress(done, size))?;
         temporary.finish(&to).map_err(|e| self.write_error(&to, size, e))?;
         self.write_record(&name, &to, hash)?;
+        drop(writing);
         self.info(&name, "")
     }
 
@@ -182,6 +187,10 @@ impl Models {
         self.folder.join(format!("{name}.json"))
     }
 
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
     fn make_folder(&self) -> Result<(), ModelsError> {
         fs::create_dir_all(&self.folder).map_err(|e| io_error("cannot make the folder", &self.folder, e))
     }
@@ -195,6 +204,7 @@ impl Models {
             return Ok(record.hash);
         }
         let hash = hash_file(path, &mut |_| {})?;
+        let _writing = self.lock();
         self.write_record(name, path, hash.clone())?;
         Ok(hash)
     }
@@ -219,7 +229,12 @@ impl Models {
     /// Writes the embedded model out, unless the file on disk is this version of it.
     fn ensure_embedded(&self) -> Result<(), ModelsError> {
         let path = self.file(EMBEDDED);
-        if File::open(&path).is_ok_and(|file| is_embedded(&file)) {
+        let right = || File::open(&path).is_ok_and(|file| is_embedded(&file));
+        if right() {
+            return Ok(());
+        }
+        let _writing = self.lock();
+        if right() {
             return Ok(());
         }
         self.make_folder()?;
