@@ -19,8 +19,6 @@ impl Place {
     fn new(change: impl FnOnce(&mut Config)) -> Place {
         let folder = TempDir::new().unwrap();
         let mut config = Config::default();
-        // The tests run side by side, and threads that wait for each other on a full machine crawl.
-        config.model.threads = 1;
         change(&mut config);
         let (sender, receiver) = watch::channel(Arc::new(config));
         let engine = Engine::with_program(Models::new(folder.path()), receiver, Some(BINARY.into()));
