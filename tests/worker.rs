@@ -28,7 +28,8 @@ fn kill(pid: Option<u32>) {
 fn every_break_out_is_refused() {
     runtime().block_on(async {
         let worker = extract_worker();
-        let Ok(Reply::Probed(attempts)) = ask(&worker, Request::Probe).await else { panic!("no probe") };
+        let reply = ask(&worker, Request::Probe).await.unwrap();
+        let Reply::Probed(attempts) = reply else { panic!("{reply:?}") };
         assert!(attempts.len() >= 10);
         let managed: Vec<_> = attempts.iter().filter(|attempt| !attempt.refused).collect();
         assert!(managed.is_empty(), "the jail let through: {managed:?}");

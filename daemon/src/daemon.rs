@@ -4,8 +4,9 @@
 use crate::api;
 use crate::config::paths::Paths;
 use crate::config::{self, Config};
-use crate::engine::{Engine, Models};
+use crate::engine::{Engine, EngineError, Models};
 use crate::index::Index;
+use crate::memory;
 use crate::protocol::http::{ErrorBody, ErrorCode};
 use crate::session::Sessions;
 use crate::store::Store;
@@ -46,6 +47,7 @@ pub enum Control {
 
 /// Serves on the socket of `paths` until told to stop.
 pub fn run(paths: Paths, config: Config) -> anyhow::Result<()> {
+    memory::settle();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         // Blocking work here is short file access; each thread costs memory that stays.
@@ -123,7 +125,7 @@ fn use_model(
     engine
         .models()
         .info(name, &in_use)
-        .map_err(|error| ErrorBody { code: ErrorCode::NotFound, message: error.to_string() })?;
+        .map_err(|error| EngineError::from(error).body())?;
     config::set_model(&paths.config_file, name).map_err(wrong_settings)?;
     reload(paths, settings)
 }

@@ -153,7 +153,7 @@ impl Reader<'_> {
         let mut at = 0;
         for c in value.chars() {
             let taken = source_length(raw.get(at..).unwrap_or_default(), c);
-            self.char(c, (span.start + at).min(self.source.len()));
+            self.char(c, (span.start + at).min(span.end));
             at += taken;
         }
     }

@@ -12,9 +12,11 @@ pub(super) struct Map {
 }
 
 impl Map {
-    /// Says that the text from `at` on comes from the source from `source` on. Both may only grow.
+    /// Says that the text from `at` on comes from the source from `source` on. `at` may only grow; a
+    /// source that lies before the last one is taken as that one.
     pub(super) fn push(&mut self, at: usize, source: usize) {
-        let (at, source) = (at as u64, source as u64);
+        let at = at as u64;
+        let source = self.runs.last().map_or(0, |run| run.1).max(source as u64);
         if self.source(at as usize) == source {
             return;
         }

@@ -3,7 +3,6 @@
 use crate::protocol::frames::{Extract, Extracted, Fault, Reply, Request};
 use crate::worker::{Worker, WorkerError};
 use std::fs::File;
-use std::io::Seek;
 use std::time::Duration;
 
 /// A document that takes longer is given up.
@@ -50,26 +49,16 @@ impl Extractor {
     }
 }
 
-/// A reader that went away took the files of its other requests with it: each is tried once more, and
-/// only the one that brings it down again is blamed.
 async fn by_worker(worker: &Worker, file: File, request: Extract) -> Result<Extracted, Refusal> {
-    let again = file.try_clone();
-    let mut reply = once(worker, file, request.clone()).await;
-    if let (Err(WorkerError::Gone { .. }), Ok(file)) = (&reply, again) {
-        // The copy shares the position that the first try may have moved.
-        if (&file).rewind().is_ok() {
-            reply = once(worker, file, request).await;
-        }
-    }
+    let reply = match worker.call(Request::Extract(request), Some(file.into()), DEADLINE).await {
+        Ok(call) => call.reply().await,
+        Err(error) => Err(error),
+    };
     match reply {
         Ok(Reply::Extracted(extracted)) => Ok(extracted),
         Ok(_) => Err(Refusal::Crash("the reader answered something else".into())),
         Err(error) => Err(refusal(worker, error).await),
     }
-}
-
-async fn once(worker: &Worker, file: File, request: Extract) -> Result<Reply, WorkerError> {
-    worker.call(Request::Extract(request), Some(file.into()), DEADLINE).await?.reply().await
 }
 
 async fn refusal(worker: &Worker, error: WorkerError) -> Refusal {

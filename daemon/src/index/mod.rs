@@ -6,6 +6,8 @@
 mod catalog;
 mod extractor;
 mod keeper;
+#[cfg(test)]
+mod measure;
 mod query;
 mod search;
 #[cfg(test)]

@@ -19,10 +19,21 @@ const CANDIDATES: usize = 100;
 const PER_FILE: usize = 3;
 const SNIPPET: usize = 200;
 
-/// What a word in each place weighs beside one in the text.
-const TITLE: f32 = 0.6;
-const BREADCRUMB: f32 = 0.4;
-const NAMES: f32 = 0.6;
+/// What counts how much. Set by measuring on judged questions: see `measure.rs`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Weights {
+    /// A word in each place, beside one in the text.
+    pub title: f32,
+    pub breadcrumb: f32,
+    pub names: f32,
+    /// How much a passage that holds all words gains over one that holds none.
+    pub coverage: f32,
+    /// How much a passage gains in which all words stand one after the other as they were said.
+    pub adjacency: f32,
+}
+
+pub(super) const WEIGHTS: Weights =
+    Weights { title: 0.6, breadcrumb: 0.4, names: 0.6, coverage: 1.2, adjacency: 0.8 };
 
 /// The best `k` passages, best first.
 pub(super) fn search(
@@ -31,31 +42,41 @@ pub(super) fn search(
     text: &str,
     k: usize,
 ) -> Result<Vec<Hit>, IndexError> {
+    weighed(reader, fields, text, k, &WEIGHTS)
+}
+
+pub(super) fn weighed(
+    reader: &IndexReader,
+    fields: &Fields,
+    text: &str,
+    k: usize,
+    weights: &Weights,
+) -> Result<Vec<Hit>, IndexError> {
     let query = query::parse(text);
     if query.terms.is_empty() || k == 0 {
         return Ok(Vec::new());
     }
     let searcher = reader.searcher();
-    let wanted = boolean(fields, &query);
+    let wanted = boolean(fields, &query, weights);
     let found = searcher.search(&wanted, &TopDocs::with_limit(CANDIDATES.max(k * 2)).order_by_score())?;
-    let weights = weights(&searcher, fields, &query)?;
+    let rarity = rarity(&searcher, fields, &query)?;
     let mut scored = Vec::with_capacity(found.len());
     for (score, address) in found {
         let entry = text::entry(fields, &searcher, address)?;
-        scored.push((score * closeness(&entry, &query, &weights), entry));
+        scored.push((score * closeness(&entry, &query, &rarity, weights), entry));
     }
     scored.sort_by(|a, b| b.0.total_cmp(&a.0));
     Ok(distinct(scored, k).into_iter().map(|(score, entry)| hit(score, entry, &query)).collect())
 }
 
-fn boolean(fields: &Fields, query: &Query) -> BooleanQuery {
+fn boolean(fields: &Fields, query: &Query, weights: &Weights) -> BooleanQuery {
     let mut clauses: Vec<(Occur, Box<dyn tantivy::query::Query>)> = Vec::new();
     for term in &query.terms {
         for (field, weight) in [
             (fields.text, 1.0),
-            (fields.title, TITLE),
-            (fields.breadcrumb, BREADCRUMB),
-            (fields.names, NAMES),
+            (fields.title, weights.title),
+            (fields.breadcrumb, weights.breadcrumb),
+            (fields.names, weights.names),
         ] {
             let exact = TermQuery::new(Term::from_field_text(field, term), IndexRecordOption::WithFreqs);
             clauses.push((Occur::Should, Box::new(BoostQuery::new(Box::new(exact), weight))));
@@ -70,23 +91,23 @@ fn boolean(fields: &Fields, query: &Query) -> BooleanQuery {
 }
 
 /// What each term weighs: the rarer in the texts, the more.
-fn weights(searcher: &Searcher, fields: &Fields, query: &Query) -> Result<HashMap<String, f32>, IndexError> {
+fn rarity(searcher: &Searcher, fields: &Fields, query: &Query) -> Result<HashMap<String, f32>, IndexError> {
     let total = searcher.num_docs() as f32 + 1.0;
-    let mut weights = HashMap::new();
+    let mut rarity = HashMap::new();
     for term in &query.terms {
         let frequency = searcher.doc_freq(&Term::from_field_text(fields.text, term))? as f32;
-        weights.insert(term.clone(), (1.0 + (total - frequency + 0.5).max(0.5) / (frequency + 0.5)).ln());
+        rarity.insert(term.clone(), (1.0 + (total - frequency + 0.5).max(0.5) / (frequency + 0.5)).ln());
     }
-    Ok(weights)
+    Ok(rarity)
 }
 
-/// From 0.5 to 1.5: how much of the question's weight stands in the passage or its headings, and how
+/// At least 1: how much of the question's weight stands in the passage or its headings, and how
 /// many words that were said one after the other stand so in the passage.
-fn closeness(entry: &Entry, query: &Query, weights: &HashMap<String, f32>) -> f32 {
+fn closeness(entry: &Entry, query: &Query, rarity: &HashMap<String, f32>, weights: &Weights) -> f32 {
     let body = query::analyze(&entry.text);
     let around = query::analyze(&format!("{} {}", entry.title, entry.breadcrumb));
     let present: HashSet<&str> = body.iter().chain(&around).map(|(_, term)| term.as_str()).collect();
-    let weight = |term: &str| weights.get(term).copied().unwrap_or_default();
+    let weight = |term: &str| rarity.get(term).copied().unwrap_or_default();
     let all: f32 = query.terms.iter().map(|t| weight(t)).sum();
     let held: f32 = query.terms.iter().filter(|t| present.contains(t.as_str())).map(|t| weight(t)).sum();
     let coverage = held / all.max(f32::EPSILON);
@@ -98,7 +119,7 @@ fn closeness(entry: &Entry, query: &Query, weights: &HashMap<String, f32>) -> f3
     let said: Vec<(&str, &str)> = query.sequence.windows(2).map(|w| (w[0].as_str(), w[1].as_str())).collect();
     let kept = said.iter().filter(|pair| neighbours.contains(pair)).count();
     let adjacency = if said.is_empty() { 0.0 } else { kept as f32 / said.len() as f32 };
-    0.5 + 0.6 * coverage + 0.4 * adjacency
+    1.0 + weights.coverage * coverage + weights.adjacency * adjacency
 }
 
 /// The best `k` without the same words twice and without one file taking all places.

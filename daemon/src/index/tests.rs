@@ -170,7 +170,8 @@ async fn damaged_halves_are_made_again() {
         let index = place.open().await;
         index.settled().await;
         assert_eq!(paths(&index, "lobsters").await, ["a.txt"], "damage {i}");
-        assert!(index.status().warnings[0].contains("made again"), "damage {i}");
+        let warnings = index.status().warnings;
+        assert!(warnings.iter().any(|w| w.contains("made again")), "damage {i}: {warnings:?}");
         index.close().await;
     }
 }
@@ -250,7 +251,7 @@ async fn bad_files_are_listed_and_good_ones_are_found() {
 async fn ignore_files_take_effect_when_they_change() {
     let place = Place::new();
     place.write("a/x.txt", "lemur");
-    place.write("b/y.txt", "lemur");
+    place.write("b/y.txt", "other lemur");
     let index = place.filled().await;
     assert_eq!(paths(&index, "lemur").await, ["x.txt", "y.txt"]);
     place.write(".familiarignore", "a/\n");
@@ -298,7 +299,7 @@ async fn folders_past_the_watch_budget_are_polled() {
     index.settled().await;
     assert_eq!(index.status().polled_dirs, 2);
     place.write("sub/b.txt", "tapir");
-    place.write("sub/new/c.txt", "tapir");
+    place.write("sub/new/c.txt", "another tapir");
     fs::remove_file(place.docs.join("sub/a.txt")).unwrap();
     until("polling finds changes", async || paths(&index, "tapir").await == ["b.txt", "c.txt"]).await;
     index.close().await;

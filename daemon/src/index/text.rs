@@ -163,12 +163,14 @@ impl TextIndex {
         self.writer = None;
     }
 
-    /// Lets running merges end, then gives the writer's memory back.
+    /// Lets running merges end, then gives the writer's memory back, and that of the old segments'
+    /// files, which the reader maps until it looks again.
     pub(super) fn rest(&mut self) -> Result<(), TantivyError> {
-        match self.writer.take() {
-            Some(writer) => writer.wait_merging_threads(),
-            None => Ok(()),
-        }
+        let Some(writer) = self.writer.take() else { return Ok(()) };
+        writer.wait_merging_threads()?;
+        self.reader.reload()?;
+        crate::memory::give_back();
+        Ok(())
     }
 
     pub(super) fn delete(&mut self, path: &str) -> Result<(), TantivyError> {

@@ -26,8 +26,9 @@ pub(super) struct Scan {
 }
 
 impl Scan {
+    /// Of the path as the catalog writes it.
     fn hash(&self, path: &Path) -> u64 {
-        self.hasher.hash_one(path)
+        self.hasher.hash_one(path.to_string_lossy())
     }
 }
 

@@ -146,6 +146,8 @@ impl Keeper {
         if let Err(error) = self.text.rest() {
             tracing::warn!("the index did not finish its merges: {error}");
         }
+        // Closed means closed: the files may be opened by another from here on.
+        drop(self);
         for reply in closing {
             // The one who asked may not care any more.
             let _ = reply.send(());
