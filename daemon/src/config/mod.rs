@@ -34,7 +34,7 @@ pub struct ModelConfig {
     /// Context in tokens for each conversation; 0 = the model's own, at most 8192.
     #[schemars(range(max = 1048576))]
     pub context: u32,
-    /// CPU threads; 0 = all cores.
+    /// CPU threads; 0 = all cores, or one for a small model, which is faster so.
     #[schemars(range(max = 1024))]
     pub threads: u32,
     /// Layers to put on the GPU where a GPU backend is built in; 999 = all.

@@ -102,6 +102,7 @@ pub struct Engine {
 
 struct Inner {
     models: Models,
+    program: Option<PathBuf>,
     config: watch::Receiver<Arc<Config>>,
     current: Mutex<Option<Arc<Host>>>,
 }
@@ -148,7 +149,16 @@ impl Drop for InUse {
 
 impl Engine {
     pub fn new(models: Models, config: watch::Receiver<Arc<Config>>) -> Engine {
-        Engine { inner: Arc::new(Inner { models, config, current: Mutex::new(None) }) }
+        Engine::with_program(models, config, None)
+    }
+
+    /// `program` is the binary whose workers are used, for a process that is not that binary itself.
+    pub fn with_program(
+        models: Models,
+        config: watch::Receiver<Arc<Config>>,
+        program: Option<PathBuf>,
+    ) -> Engine {
+        Engine { inner: Arc::new(Inner { models, program, config, current: Mutex::new(None) }) }
     }
 
     pub fn models(&self) -> &Models {
@@ -224,7 +234,8 @@ impl Engine {
         if let Some(old) = current.take() {
             old.retire();
         }
-        let host = Arc::new(Host::new(load, file, config.model.name.clone()));
+        let program = self.inner.program.clone();
+        let host = Arc::new(Host::new(load, file, config.model.name.clone(), program));
         tokio::spawn(keep_alive(host.clone(), self.inner.config.clone()));
         *current = Some(host.clone());
         Ok(InUse::new(host))
@@ -240,14 +251,14 @@ impl Drop for Inner {
 }
 
 impl Host {
-    fn new(load: Load, file: Option<FileId>, model: String) -> Host {
+    fn new(load: Load, file: Option<FileId>, model: String, program: Option<PathBuf>) -> Host {
         let jail = Jail {
             read: vec![PathBuf::from(&load.path)],
             memory: 0,
             gpu: cfg!(any(feature = "cuda", feature = "vulkan")),
         };
         Host {
-            worker: Worker::new(Spec::new(Kind::Engine, jail)),
+            worker: Worker::new(Spec { kind: Kind::Engine, jail, program }),
             load,
             file,
             model,

@@ -30,6 +30,9 @@ const MAX_OWN_CONTEXT: u32 = 8192;
 /// reused in whole calls only; larger on a GPU, which small calls leave idle.
 const CPU_GRID: usize = 64;
 const GPU_GRID: usize = 256;
+/// Parameters below which one thread is fastest: threads that wait for each other at every operation
+/// cost more than they bring, and on a machine with other work hundreds of times as much.
+const SMALL: u64 = 50_000_000;
 /// Conversations decoded at once, at most.
 const MAX_PARALLEL: u32 = 64;
 
@@ -115,6 +118,7 @@ impl Weights {
             system: system_line(),
         };
         let threads = match load.threads {
+            0 if model.n_params() < SMALL => 1,
             0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
             n => n as usize,
         };

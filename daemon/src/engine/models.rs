@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Name of the model inside the binary.
 pub const EMBEDDED: &str = "ember";
@@ -17,11 +17,6 @@ pub const EMBEDDED: &str = "ember";
 /// Its file. Only its length and a few samples are looked at while the copy on disk is right, so
 /// that an idle broker does not hold its pages.
 static EMBER: &[u8] = include_bytes!("../../models/ember/ember.gguf");
-
-/// One writer of the embedded model, of records and of imports each: two would share a temporary file.
-static EMBEDDING: Mutex<()> = Mutex::new(());
-static RECORDING: Mutex<()> = Mutex::new(());
-static IMPORTING: Mutex<()> = Mutex::new(());
 
 /// Why the models folder could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +47,8 @@ pub enum ModelsError {
 #[derive(Debug, Clone)]
 pub struct Models {
     folder: PathBuf,
+    /// Held while a file is written: the temporary name of each is one.
+    writing: Arc<Mutex<()>>,
 }
 
 /// What stands beside a model as `NAME.json`: its hash, for as long as size and time of the file agree.
@@ -66,7 +63,7 @@ struct Record {
 impl Models {
     /// `folder` is made when something is first written to it.
     pub fn new(folder: impl Into<PathBuf>) -> Models {
-        Models { folder: folder.into() }
+        Models { folder: folder.into(), writing: Arc::default() }
     }
 
     /// All models by name, the embedded one among them. `in_use` is the name in the settings.
@@ -139,11 +136,7 @@ impl Models {
         if name == EMBEDDED {
             return Err(ModelsError::Embedded);
         }
-        let _one_at_a_time = lock(&IMPORTING);
         let to = self.file(&name);
-        if to.exists() {
-            return Err(ModelsError::Exists { name });
-        }
         // A pipe or a device would never end.
         let found = fs::metadata(from).map_err(|e| io_error("cannot read", from, e))?;
         if !found.is_file() {
@@ -152,6 +145,10 @@ impl Models {
         }
         usable(from)?;
         self.make_folder()?;
+        let writing = self.lock();
+        if to.exists() {
+            return Err(ModelsError::Exists { name });
+        }
         let size = found.len();
         progress(0, size);
         let temporary = Temporary::beside(&to);
@@ -162,6 +159,7 @@ impl Models {
         let hash = hash_file(&temporary.path, &mut |done| progress(done, size))?;
         temporary.finish(&to).map_err(|e| self.write_error(&to, size, e))?;
         self.write_record(&name, &to, hash)?;
+        drop(writing);
         self.info(&name, "")
     }
 
@@ -189,6 +187,10 @@ impl Models {
         self.folder.join(format!("{name}.json"))
     }
 
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
     fn make_folder(&self) -> Result<(), ModelsError> {
         fs::create_dir_all(&self.folder).map_err(|e| io_error("cannot make the folder", &self.folder, e))
     }
@@ -202,12 +204,12 @@ impl Models {
             return Ok(record.hash);
         }
         let hash = hash_file(path, &mut |_| {})?;
+        let _writing = self.lock();
         self.write_record(name, path, hash.clone())?;
         Ok(hash)
     }
 
     fn write_record(&self, name: &str, path: &Path, hash: String) -> Result<(), ModelsError> {
-        let _one_at_a_time = lock(&RECORDING);
         let found = fs::metadata(path).map_err(|e| io_error("cannot read", path, e))?;
         let record = Record { size: found.len(), mtime_ns: mtime_ns(&found), hash };
         let to = self.record_file(name);
@@ -226,9 +228,13 @@ impl Models {
 
     /// Writes the embedded model out, unless the file on disk is this version of it.
     fn ensure_embedded(&self) -> Result<(), ModelsError> {
-        let _one_at_a_time = lock(&EMBEDDING);
         let path = self.file(EMBEDDED);
-        if File::open(&path).is_ok_and(|file| is_embedded(&file)) {
+        let right = || File::open(&path).is_ok_and(|file| is_embedded(&file));
+        if right() {
+            return Ok(());
+        }
+        let _writing = self.lock();
+        if right() {
             return Ok(());
         }
         self.make_folder()?;
@@ -237,11 +243,6 @@ impl Models {
         write_embedded(&temporary.path).map_err(|e| self.write_error(&path, needs, e))?;
         temporary.finish(&path).map_err(|e| self.write_error(&path, needs, e))
     }
-}
-
-fn lock(writers: &Mutex<()>) -> MutexGuard<'_, ()> {
-    // It guards nothing in memory that a panic could leave half changed.
-    writers.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// Length, head, tail and samples in between agree: two versions of the weights differ everywhere.

@@ -18,6 +18,12 @@ const CANDIDATES: usize = 100;
 /// Passages of one file among the hits.
 const PER_FILE: usize = 3;
 const SNIPPET: usize = 200;
+/// What a passage of a change log counts. Such a file speaks of everything in passing, and of what was
+/// rather than what is; half of a system's documentation is made of them.
+const CHANGE_LOG: f32 = 0.7;
+/// Terms of questions that a change log answers.
+const OF_CHANGE: [&str; 9] =
+    ["changelog", "chang", "histori", "version", "releas", "fix", "bug", "ad", "remov"];
 
 /// What counts how much. Set by measuring on judged questions: see `measure.rs`.
 #[derive(Debug, Clone, Copy)]
@@ -60,13 +66,23 @@ pub(super) fn weighed(
     let wanted = boolean(fields, &query, weights);
     let found = searcher.search(&wanted, &TopDocs::with_limit(CANDIDATES.max(k * 2)).order_by_score())?;
     let rarity = rarity(&searcher, fields, &query)?;
+    let of_change = query.terms.iter().any(|term| OF_CHANGE.contains(&term.as_str()));
     let mut scored = Vec::with_capacity(found.len());
     for (score, address) in found {
         let entry = text::entry(fields, &searcher, address)?;
-        scored.push((score * closeness(&entry, &query, &rarity, weights), entry));
+        let kind = if !of_change && is_change_log(&entry.path) { CHANGE_LOG } else { 1.0 };
+        scored.push((score * kind * closeness(&entry, &query, &rarity, weights), entry));
     }
     scored.sort_by(|a, b| b.0.total_cmp(&a.0));
     Ok(distinct(scored, k).into_iter().map(|(score, entry)| hit(score, entry, &query)).collect())
+}
+
+fn is_change_log(path: &str) -> bool {
+    let name = Path::new(path).file_name().map(|name| name.to_string_lossy().to_lowercase());
+    name.is_some_and(|name| {
+        let stem = name.split('.').next().unwrap_or_default();
+        matches!(stem, "changelog" | "changes")
+    })
 }
 
 fn boolean(fields: &Fields, query: &Query, weights: &Weights) -> BooleanQuery {
@@ -232,6 +248,20 @@ mod tests {
         assert!(snippet.len() < SNIPPET + 20);
         let wide = "日本語".repeat(200);
         assert!(!super::snippet(&wide, &query::parse("日本語")).is_empty());
+    }
+
+    #[test]
+    fn change_logs_are_known_by_name() {
+        for name in ["/a/changelog.Debian.gz", "/a/ChangeLog", "/a/CHANGELOG.md", "/a/CHANGES.txt"] {
+            assert!(is_change_log(name), "{name}");
+        }
+        for name in ["/changelog/README", "/a/NEWS.gz", "/a/changelogs-explained.md"] {
+            assert!(!is_change_log(name), "{name}");
+        }
+        let terms = query::parse("when was the option added, removed or fixed in the version history").terms;
+        for term in ["ad", "remov", "fix", "version", "histori"] {
+            assert!(terms.iter().any(|t| t == term) && OF_CHANGE.contains(&term), "{terms:?}");
+        }
     }
 
     #[test]

@@ -126,7 +126,7 @@ pub struct Load {
     /// Context in tokens of each sequence; 0 = the model's own, at most 8192. Never more than
     /// the model was trained for.
     pub context: u32,
-    /// 0 = all cores.
+    /// 0 = all cores, or one for a small model, which is faster so.
     pub threads: u32,
     pub gpu_layers: u32,
     /// Conversations decoded at once.
