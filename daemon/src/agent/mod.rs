@@ -7,7 +7,7 @@ pub mod passage;
 pub mod prompt;
 pub mod toolcall;
 
-use crate::protocol::frames::{Generate, ModelInfo, Sampling};
+use crate::protocol::frames::{Generate, ModelInfo, Quotes, Sampling};
 use crate::types::{
     Citation, Finish, Message, Passage, Role, Timings, ToolCall, ToolChoice, ToolFormat, ToolSpec, Usage,
 };
@@ -221,12 +221,22 @@ impl Agent {
             tools: self.tools.clone(),
             tool_choice: if spent { ToolChoice::None } else { ToolChoice::Auto },
             json_schema: None,
+            quotes: self.quotes(),
             sampling: Sampling {
                 temperature: self.profile.temperature,
                 max_tokens: self.profile.max_tokens,
                 ..Sampling::default()
             },
         }))
+    }
+
+    /// A model taught to quote is held to it.
+    fn quotes(&self) -> Option<Quotes> {
+        let passages = &self.passages[..self.retrieved];
+        (self.profile.grounded_only && !passages.is_empty()).then(|| Quotes {
+            passages: passages.iter().map(|passage| passage::quotable(passage.text.trim())).collect(),
+            otherwise: prompt::UNTOLD.into(),
+        })
     }
 
     /// Text goes to the person at once, calls wait for the generation's end.

@@ -1,6 +1,7 @@
 //! Choosing the part of a text that matters: sentences, the window around a question's words, and the
 //! sentence that an answer was taken from. Pure text work on Unicode borders.
 
+use crate::protocol::frames::Sentence;
 use crate::types::Passage;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -73,6 +74,17 @@ pub fn sentences(text: &str) -> Vec<Range<usize>> {
     }
     push_trimmed(text, start..text.len(), &mut ranges);
     ranges
+}
+
+/// A text's sentences with what stands between them.
+pub fn quotable(text: &str) -> Vec<Sentence> {
+    let ranges = sentences(text);
+    let next = ranges.iter().skip(1).map(|range| range.start).chain([text.len()]);
+    ranges
+        .iter()
+        .zip(next)
+        .map(|(range, next)| Sentence { text: text[range.clone()].into(), gap: text[range.end..next].into() })
+        .collect()
 }
 
 fn begins_block(rest: &str) -> bool {

@@ -7,6 +7,9 @@ use std::fmt::Write;
 /// Said without asking the model, when it could only make something up.
 pub const NOTHING_FOUND: &str = "Nothing in the indexed files matches this question.";
 
+/// What a model that was taught to quote says when no passage answers.
+pub const UNTOLD: &str = "The passages do not tell.";
+
 /// The same for every question, so that its KV state is reused.
 pub fn system(tools: bool) -> String {
     let mut text = String::from(

@@ -80,6 +80,21 @@ fn a_question_is_answered_from_a_passage_and_cited() {
 }
 
 #[test]
+fn a_grounded_model_is_held_to_the_passages_words() {
+    let mut agent = agent(Profile { grounded_only: true, tools: false, ..profile() });
+    agent.step(Input::Start);
+    let actions = agent.step(Input::Retrieved(vec![passage("One here.\n\n  Two  there."), passage("Three")]));
+    let quotes = generate(&actions).quotes.clone().expect("quotes");
+    let texts: Vec<Vec<(&str, &str)>> = quotes
+        .passages
+        .iter()
+        .map(|passage| passage.iter().map(|s| (s.text.as_str(), s.gap.as_str())).collect())
+        .collect();
+    assert_eq!(texts, [vec![("One here.", "\n\n  "), ("Two  there.", "")], vec![("Three", "")]]);
+    assert_eq!(quotes.otherwise, "The passages do not tell.");
+}
+
+#[test]
 fn a_grounded_model_is_not_asked_about_nothing() {
     let mut agent = agent(Profile { grounded_only: true, tools: false, ..profile() });
     agent.step(Input::Start);

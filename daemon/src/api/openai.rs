@@ -274,6 +274,7 @@ impl ChatRequest {
             tool_choice: self.read_tool_choice(&tools)?,
             tools,
             json_schema: self.response_format.as_ref().map_or(Ok(None), ResponseFormat::read)?,
+            quotes: None,
             sampling: self.read_sampling(defaults, seed)?,
         })
     }

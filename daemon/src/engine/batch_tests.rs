@@ -100,6 +100,7 @@ fn ask(text: &str, max_tokens: u32) -> Generate {
         tools: Vec::new(),
         tool_choice: ToolChoice::Auto,
         json_schema: None,
+        quotes: None,
         sampling: Sampling { max_tokens, ..Sampling::default() },
     }
 }

@@ -79,6 +79,9 @@ impl ToolFormat {
 /// # Errors
 /// [`Fault::Invalid`], naming the tool and what is wrong with its schema.
 pub fn grammar(request: &Generate, format: ToolFormat) -> Result<Option<Grammar>, Fault> {
+    if let Some(quotes) = &request.quotes {
+        return Ok(Some(Grammar { text: super::quotes::grammar(quotes), trigger: None }));
+    }
     let tools = chosen(request)?;
     let mut alternatives = Vec::new();
     for tool in &tools {
@@ -267,6 +270,7 @@ mod tests {
             tools: tools.collect(),
             tool_choice: choice,
             json_schema: None,
+            quotes: None,
             sampling: Sampling::default(),
         }
     }

@@ -29,6 +29,7 @@ fn ask(text: &str) -> Generate {
         tools: Vec::new(),
         tool_choice: ToolChoice::Auto,
         json_schema: None,
+        quotes: None,
         sampling: Sampling { max_tokens: 40, ..Sampling::default() },
     }
 }

@@ -8,6 +8,7 @@ mod gguf;
 mod handle;
 mod llama;
 pub mod models;
+mod quotes;
 mod serve;
 mod template;
 mod text;

@@ -14,6 +14,7 @@ fn request(messages: Vec<Message>) -> Generate {
         tools: Vec::new(),
         tool_choice: ToolChoice::Auto,
         json_schema: None,
+        quotes: None,
         sampling: Sampling::default(),
     }
 }

@@ -117,11 +117,12 @@ fn rarity(searcher: &Searcher, fields: &Fields, query: &Query) -> Result<HashMap
     Ok(rarity)
 }
 
-/// At least 1: how much of the question's weight stands in the passage or its headings, and how
+/// At least 1: how much of the question's weight stands in the passage, its headings or its path, and how
 /// many words that were said one after the other stand so in the passage.
 fn closeness(entry: &Entry, query: &Query, rarity: &HashMap<String, f32>, weights: &Weights) -> f32 {
     let body = query::analyze(&entry.text);
-    let around = query::analyze(&format!("{} {}", entry.title, entry.breadcrumb));
+    let names = text::name_words(&entry.path);
+    let around = query::analyze(&format!("{} {} {names}", entry.title, entry.breadcrumb));
     let present: HashSet<&str> = body.iter().chain(&around).map(|(_, term)| term.as_str()).collect();
     let weight = |term: &str| rarity.get(term).copied().unwrap_or_default();
     let all: f32 = query.terms.iter().map(|t| weight(t)).sum();

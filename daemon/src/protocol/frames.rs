@@ -163,7 +163,24 @@ pub struct Generate {
     pub tool_choice: ToolChoice,
     /// JSON Schema as text that the whole answer must satisfy, when no tool is called.
     pub json_schema: Option<String>,
+    /// The whole answer must be made of these, when no tool is called.
+    pub quotes: Option<Quotes>,
     pub sampling: Sampling,
+}
+
+/// Answers in the passages' own words: `[n] ` and consecutive sentences of passage `n` (from 1), or
+/// `otherwise`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quotes {
+    pub passages: Vec<Vec<Sentence>>,
+    pub otherwise: String,
+}
+
+/// A sentence of a passage, and what stands between it and the next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sentence {
+    pub text: String,
+    pub gap: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
