@@ -102,7 +102,7 @@ def streamed_without_usage(client, model):
 
 def tool_required(client, model):
     answer = client.chat.completions.create(
-        model=model, messages=ASK_WEATHER, tools=TOOLS, tool_choice="required", max_tokens=200, temperature=0
+        model=model, messages=ASK_WEATHER, tools=TOOLS, tool_choice="required", max_tokens=500, temperature=0
     )
     choice = answer.choices[0]
     check(choice.finish_reason == "tool_calls", f"finish_reason is {choice.finish_reason}: {choice.message}")
@@ -122,7 +122,7 @@ def tool_named_streamed(client, model):
         messages=ASK_WEATHER,
         tools=TOOLS,
         tool_choice={"type": "function", "function": {"name": "get_weather"}},
-        max_tokens=200,
+        max_tokens=500,
         temperature=0,
         stream=True,
     )
@@ -143,7 +143,7 @@ def json_schema(client, model):
         model=model,
         messages=[{"role": "user", "content": "Ada is tall. Describe her as JSON."}],
         response_format={"type": "json_schema", "json_schema": {"name": "person", "strict": True, "schema": PERSON}},
-        max_tokens=100,
+        max_tokens=500,
         temperature=0,
     )
     check(answer.choices[0].finish_reason == "stop", f"{answer.choices[0]}")
