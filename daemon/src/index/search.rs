@@ -22,8 +22,7 @@ const SNIPPET: usize = 200;
 /// rather than what is; half of a system's documentation is made of them.
 const CHANGE_LOG: f32 = 0.7;
 /// Terms of questions that a change log answers.
-const OF_CHANGE: [&str; 9] =
-    ["changelog", "chang", "histori", "version", "releas", "fix", "bug", "ad", "remov"];
+const OF_CHANGE: [&str; 8] = ["changelog", "chang", "histori", "version", "releas", "fix", "bug", "remov"];
 
 /// What counts how much. Set by measuring on judged questions: see `measure.rs`.
 #[derive(Debug, Clone, Copy)]
@@ -117,12 +116,11 @@ fn rarity(searcher: &Searcher, fields: &Fields, query: &Query) -> Result<HashMap
     Ok(rarity)
 }
 
-/// At least 1: how much of the question's weight stands in the passage, its headings or its path, and how
+/// At least 1: how much of the question's weight stands in the passage or its headings, and how
 /// many words that were said one after the other stand so in the passage.
 fn closeness(entry: &Entry, query: &Query, rarity: &HashMap<String, f32>, weights: &Weights) -> f32 {
     let body = query::analyze(&entry.text);
-    let names = text::name_words(&entry.path);
-    let around = query::analyze(&format!("{} {} {names}", entry.title, entry.breadcrumb));
+    let around = query::analyze(&format!("{} {}", entry.title, entry.breadcrumb));
     let present: HashSet<&str> = body.iter().chain(&around).map(|(_, term)| term.as_str()).collect();
     let weight = |term: &str| rarity.get(term).copied().unwrap_or_default();
     let all: f32 = query.terms.iter().map(|t| weight(t)).sum();
@@ -259,8 +257,8 @@ mod tests {
         for name in ["/changelog/README", "/a/NEWS.gz", "/a/changelogs-explained.md"] {
             assert!(!is_change_log(name), "{name}");
         }
-        let terms = query::parse("when was the option added, removed or fixed in the version history").terms;
-        for term in ["ad", "remov", "fix", "version", "histori"] {
+        let terms = query::parse("when was the option removed or fixed in the version history").terms;
+        for term in ["remov", "fix", "version", "histori"] {
             assert!(terms.iter().any(|t| t == term) && OF_CHANGE.contains(&term), "{terms:?}");
         }
     }

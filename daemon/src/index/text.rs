@@ -292,7 +292,7 @@ pub(super) fn target(map: &[(u64, u64)], position: u64) -> u64 {
 }
 
 /// A path as words: parts of its names, with camelCase taken apart.
-pub(super) fn name_words(path: &str) -> String {
+fn name_words(path: &str) -> String {
     let mut words = String::with_capacity(path.len() + 16);
     let mut before = ' ';
     for c in path.chars() {
