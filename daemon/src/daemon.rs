@@ -1,12 +1,23 @@
-//! Wiring: builds the handles, joins the rooms, serves until told to stop, and shuts down in order.
+//! Wiring: builds the handles, joins the rooms, serves until told to stop, and shuts down in order:
+//! doors first, then the engine, then the index. It holds no logic of any room.
 
-use crate::config::Config;
-use crate::engine::Engine;
+use crate::api;
+use crate::config::paths::Paths;
+use crate::config::{self, Config};
+use crate::engine::{Engine, Models};
 use crate::index::Index;
+use crate::protocol::http::{ErrorBody, ErrorCode};
 use crate::session::Sessions;
+use crate::store::Store;
+use crate::worker::{Jail, Kind, Spec, Worker};
+use anyhow::Context;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::watch;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Address space of the extract worker, in bytes: a document that needs more is not worth it.
+const EXTRACT_MEMORY: u64 = 2 << 30;
 
 /// What the doors are given: handles, all cheap to clone.
 #[derive(Clone)]
@@ -14,9 +25,131 @@ pub struct Handles {
     pub sessions: Sessions,
     pub engine: Engine,
     pub index: Index,
+    /// The worker that reads documents, for its status.
+    pub extract: Worker,
     /// The effective settings; a reload that fails leaves them as they were.
     pub config: watch::Receiver<Arc<Config>>,
     pub started: Instant,
     /// Set to true once, to shut down.
     pub stop: watch::Sender<bool>,
+    /// What only the daemon itself can do.
+    pub control: mpsc::Sender<Control>,
+}
+
+/// An order to the daemon, answered when it is done; an error leaves everything as it was.
+pub enum Control {
+    /// Read the settings again.
+    Reload { done: oneshot::Sender<Result<(), ErrorBody>> },
+    /// Make this model the one in use, now and after a restart.
+    UseModel { name: String, done: oneshot::Sender<Result<(), ErrorBody>> },
+}
+
+/// Serves on the socket of `paths` until told to stop.
+pub fn run(paths: Paths, config: Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        // Blocking work here is short file access; each thread costs memory that stays.
+        .max_blocking_threads(8)
+        .enable_all()
+        .build()
+        .context("no runtime")?;
+    runtime.block_on(serve(paths, config))
+}
+
+async fn serve(paths: Paths, config: Config) -> anyhow::Result<()> {
+    let store = Store::open(&paths.database())?;
+    let extract = Worker::new(Spec::new(Kind::Extract, Jail { memory: EXTRACT_MEMORY, ..Jail::default() }));
+    let index = Index::open(paths.index(), config.index.clone(), extract.clone()).await?;
+    let (settings, config) = watch::channel(Arc::new(config));
+    let engine = Engine::new(Models::new(paths.models()), config.clone());
+    let sessions = Sessions::new(store.clone(), engine.clone(), index.clone(), config.clone());
+    let (control, orders) = mpsc::channel(4);
+    let stop = watch::Sender::new(false);
+    let handles = Handles {
+        sessions,
+        engine: engine.clone(),
+        index: index.clone(),
+        extract: extract.clone(),
+        config,
+        started: Instant::now(),
+        stop: stop.clone(),
+        control: control.clone(),
+    };
+    let socket = api::bind(&paths)?;
+    tracing::info!(socket = %paths.socket().display(), "serving");
+    tokio::spawn(obey(paths, settings, engine.clone(), orders));
+    tokio::spawn(signals(stop, control));
+    api::serve(socket, handles, store).await;
+    tracing::info!("stopping");
+    engine.unload().await;
+    index.close().await;
+    extract.stop().await;
+    Ok(())
+}
+
+/// Carries out orders one after the other.
+async fn obey(
+    paths: Paths,
+    settings: watch::Sender<Arc<Config>>,
+    engine: Engine,
+    mut orders: mpsc::Receiver<Control>,
+) {
+    while let Some(order) = orders.recv().await {
+        let (done, result) = match order {
+            Control::Reload { done } => (done, reload(&paths, &settings)),
+            Control::UseModel { name, done } => (done, use_model(&paths, &settings, &engine, &name)),
+        };
+        if let Err(error) = &result {
+            tracing::warn!("{}; the settings stay as they were", error.message);
+        }
+        // Whoever gave the order may have gone; it was carried out all the same.
+        let _ = done.send(result);
+    }
+}
+
+fn reload(paths: &Paths, settings: &watch::Sender<Arc<Config>>) -> Result<(), ErrorBody> {
+    let loaded = config::load(&paths.config_file).map_err(wrong_settings)?;
+    settings.send_replace(Arc::new(loaded.config));
+    Ok(())
+}
+
+fn use_model(
+    paths: &Paths,
+    settings: &watch::Sender<Arc<Config>>,
+    engine: &Engine,
+    name: &str,
+) -> Result<(), ErrorBody> {
+    let in_use = settings.borrow().model.name.clone();
+    engine
+        .models()
+        .info(name, &in_use)
+        .map_err(|error| ErrorBody { code: ErrorCode::NotFound, message: error.to_string() })?;
+    config::set_model(&paths.config_file, name).map_err(wrong_settings)?;
+    reload(paths, settings)
+}
+
+fn wrong_settings(error: config::ConfigError) -> ErrorBody {
+    ErrorBody { code: ErrorCode::Usage, message: error.to_string() }
+}
+
+/// SIGTERM and SIGINT stop the daemon, SIGHUP reads the settings again.
+async fn signals(stop: watch::Sender<bool>, control: mpsc::Sender<Control>) {
+    let streams =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = streams else {
+        tracing::error!("signals cannot be received: stop the daemon with `familiar stop`");
+        return;
+    };
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => {
+                let (done, _answer) = oneshot::channel();
+                // A closed channel means that the daemon is ending anyway.
+                let _ = control.send(Control::Reload { done }).await;
+            }
+        }
+    }
+    stop.send_replace(true);
 }

@@ -27,15 +27,16 @@ impl Role {
     }
 }
 
-/// One message of a conversation, as a chat template sees it.
+/// One message of a conversation, as a chat template sees it. It travels in worker frames, whose format
+/// is not self-describing: no field may be left out of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Message {
     pub role: Role,
     pub content: String,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub tool_calls: Vec<ToolCall>,
     /// The call that a `tool` message answers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub tool_call_id: Option<String>,
 }
 

@@ -97,6 +97,8 @@ pub struct Answer {
     pub text: String,
     /// Not yet checked against the files as they are now.
     pub citations: Vec<Citation>,
+    /// The model's tool calls and the tools' results, in order.
+    pub steps: Vec<Message>,
     /// The calls of this turn, with how each ended: `ok`, `failed` or `denied`.
     pub tool_calls: Vec<(ToolCall, &'static str)>,
     pub usage: Usage,
@@ -338,6 +340,7 @@ impl Agent {
         Action::Finish(Box::new(Answer {
             citations: cite::citations(&self.text, &self.passages),
             text: std::mem::take(&mut self.text),
+            steps: std::mem::take(&mut self.exchange),
             tool_calls: std::mem::take(&mut self.calls),
             usage: self.usage,
             timings: self.timings.unwrap_or_default(),

@@ -1,5 +1,16 @@
 //! Settings: what the owner may write in `config.toml`, with its defaults and limits. Parsing and
 //! validation are pure; only [`paths`] looks at the environment. Unknown keys are refused by name and line.
+//! The limits stand on the fields below and nowhere else: validation reads them from the JSON Schema.
+
+mod check;
+mod edit;
+mod load;
+pub mod paths;
+#[cfg(test)]
+mod tests;
+
+pub use edit::set_model;
+pub use load::{ConfigError, Loaded, Origin, Problem, Setting, load, schema};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,14 +32,19 @@ pub struct ModelConfig {
     /// Name of an imported model (`familiar model list`); `ember` is the embedded one.
     pub name: String,
     /// Context in tokens for each conversation; 0 = the model's own, at most 8192.
+    #[schemars(range(max = 1048576))]
     pub context: u32,
     /// CPU threads; 0 = all cores.
+    #[schemars(range(max = 1024))]
     pub threads: u32,
     /// Layers to put on the GPU where a GPU backend is built in; 999 = all.
+    #[schemars(range(max = 999))]
     pub gpu_layers: u32,
     /// Conversations decoded at the same time.
+    #[schemars(range(min = 1, max = 64))]
     pub parallel: u32,
     /// Seconds without a request after which the model's memory is given back; 0 = at once.
+    #[schemars(range(max = 31536000))]
     pub keep_alive_s: u64,
 }
 
@@ -50,13 +66,19 @@ impl Default for ModelConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct AskConfig {
     /// Passages put in front of a question; 0 turns retrieval off.
+    #[schemars(range(max = 64))]
     pub passages: u32,
     /// Characters of each passage.
+    #[schemars(range(min = 100, max = 100000))]
     pub passage_chars: u32,
     /// Tokens an answer may have.
+    #[schemars(range(min = 1, max = 65536))]
     pub max_tokens: u32,
     /// Tool calls one question may cause.
+    #[schemars(range(max = 64))]
     pub max_tool_calls: u32,
+    /// 0 = always the likeliest word; higher is more varied.
+    #[schemars(range(min = 0, max = 2))]
     pub temperature: f32,
 }
 
@@ -75,10 +97,13 @@ pub struct IndexConfig {
     /// Index hidden files and folders too.
     pub hidden: bool,
     /// Files larger than this many bytes are listed as failed, not read.
+    #[schemars(range(min = 1, max = 1099511627776_u64))]
     pub max_file_bytes: u64,
     /// Share, in percent, of the user's inotify watches that may be used.
+    #[schemars(range(max = 100))]
     pub watch_percent: u32,
     /// Seconds between looks at folders that could not be watched.
+    #[schemars(range(min = 1, max = 86400))]
     pub poll_s: u64,
 }
 
@@ -94,6 +119,7 @@ impl Default for IndexConfig {
     }
 }
 
+/// What the daemon writes to its log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
@@ -106,4 +132,3 @@ impl Default for LogConfig {
         LogConfig { level: "info".into() }
     }
 }
-pub mod paths;

@@ -1,5 +1,20 @@
-//! The engine handle: the model that answers, loaded on demand in a jailed worker.
+//! The engine: the model that answers. The broker's side is [`Engine`], a handle that loads the model
+//! on demand in a jailed worker and gives its memory back when nobody asks, and [`models`], the files.
+//! The worker's side is [`run`]. The broker never loads a model in its own process.
 
-/// Cheap to clone.
-#[derive(Clone)]
-pub struct Engine;
+mod batch;
+mod format;
+mod gguf;
+mod handle;
+mod llama;
+pub mod models;
+mod serve;
+mod template;
+mod text;
+
+#[cfg(test)]
+mod testkit;
+
+pub use handle::{Engine, EngineError, Generation, Output};
+pub use models::{Models, ModelsError};
+pub use serve::run;

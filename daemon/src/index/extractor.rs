@@ -3,6 +3,7 @@
 use crate::protocol::frames::{Extract, Extracted, Fault, Reply, Request};
 use crate::worker::{Worker, WorkerError};
 use std::fs::File;
+use std::io::Seek;
 use std::time::Duration;
 
 /// A document that takes longer is given up.
@@ -49,21 +50,26 @@ impl Extractor {
     }
 }
 
+/// A reader that went away took the files of its other requests with it: each is tried once more, and
+/// only the one that brings it down again is blamed.
 async fn by_worker(worker: &Worker, file: File, request: Extract) -> Result<Extracted, Refusal> {
-    let call = worker.call(Request::Extract(request), Some(file.into()), DEADLINE).await;
-    let reply = match call {
-        // The worker answers a deadline itself when it can; this is for when it cannot.
-        Ok(call) => match tokio::time::timeout(DEADLINE + Duration::from_secs(2), call.reply()).await {
-            Ok(reply) => reply,
-            Err(_) => Err(WorkerError::Fault(Fault::Deadline { ms: DEADLINE.as_millis() as u64 })),
-        },
-        Err(error) => Err(error),
-    };
+    let again = file.try_clone();
+    let mut reply = once(worker, file, request.clone()).await;
+    if let (Err(WorkerError::Gone { .. }), Ok(file)) = (&reply, again) {
+        // The copy shares the position that the first try may have moved.
+        if (&file).rewind().is_ok() {
+            reply = once(worker, file, request).await;
+        }
+    }
     match reply {
         Ok(Reply::Extracted(extracted)) => Ok(extracted),
         Ok(_) => Err(Refusal::Crash("the reader answered something else".into())),
         Err(error) => Err(refusal(worker, error).await),
     }
+}
+
+async fn once(worker: &Worker, file: File, request: Extract) -> Result<Reply, WorkerError> {
+    worker.call(Request::Extract(request), Some(file.into()), DEADLINE).await?.reply().await
 }
 
 async fn refusal(worker: &Worker, error: WorkerError) -> Refusal {

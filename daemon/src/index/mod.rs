@@ -4,7 +4,6 @@
 //! ends equal to the folders without repair.
 
 mod catalog;
-pub mod deny;
 mod extractor;
 mod keeper;
 #[cfg(test)]

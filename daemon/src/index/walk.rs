@@ -3,8 +3,8 @@
 //! nothing but regular files, and never waits on a FIFO.
 
 use super::catalog::Stamp;
-use super::deny;
 use crate::config::IndexConfig;
+use crate::policy::deny;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use ignore::{IncrementalIgnore, Walk, WalkBuilder};
 use rustix::fs::{Mode, OFlags, ResolveFlags};

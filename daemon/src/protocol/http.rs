@@ -1,7 +1,7 @@
 //! JSON of Familiar's own HTTP resources: the contract that scripts rely on. Fields may be added,
 //! never renamed. The OpenAI-compatible shapes live with the door that serves them.
 
-use crate::types::{Citation, Timings, Usage};
+use crate::types::{Citation, Message, Timings, Usage};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -181,6 +181,76 @@ pub struct ModelEntry {
     pub in_use: bool,
     /// Shipped inside the binary.
     pub embedded: bool,
+}
+
+/// Folders and files that are indexed.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Roots {
+    pub roots: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Models {
+    pub models: Vec<ModelEntry>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ImportRequest {
+    /// Absolute path of a GGUF file.
+    pub path: String,
+    /// The file's name without its extension when absent.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UseRequest {
+    pub name: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SessionList {
+    /// The one used last comes first.
+    pub sessions: Vec<SessionSummary>,
+}
+
+/// Times are seconds since 1970, UTC.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SessionSummary {
+    pub id: String,
+    /// Empty before the first answer.
+    pub first_question: String,
+    pub created: i64,
+    pub updated: i64,
+    /// Questions that were answered.
+    pub turns: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SessionDetail {
+    pub id: String,
+    pub messages: Vec<SessionMessage>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SessionMessage {
+    #[serde(flatten)]
+    pub message: Message,
+    /// Seconds since 1970, UTC, when the answer was stored.
+    pub at: i64,
+    /// Of an answer; empty for other messages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub citations: Vec<Citation>,
+    /// That gave the answer; null for other messages.
+    pub model: Option<String>,
+}
+
+/// The answer of a request that has nothing to tell but that it was done.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Done {
+    pub ok: bool,
 }
 
 /// Every error of every door. `code` is one of the words of [`ErrorCode`].

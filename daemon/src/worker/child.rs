@@ -116,7 +116,10 @@ pub fn start(jail: &Jail) -> std::io::Result<(Receiver<Job>, Port)> {
     port.send(&Frame::Hello(report));
     let (tx, rx) = mpsc::channel();
     let reader = Reader { frames, fds, port: port.clone(), jobs: tx };
-    std::thread::Builder::new().name("frames".into()).spawn(move || reader.run())?;
+    std::thread::Builder::new().name("frames".into()).spawn(move || {
+        let _ends_the_process = ExitOnPanic;
+        reader.run();
+    })?;
     Ok((rx, port))
 }
 
@@ -129,6 +132,15 @@ fn take_sockets() -> std::io::Result<(UnixStream, OwnedFd)> {
     rustix::stdio::dup2_stdin(null.as_fd())?;
     rustix::stdio::dup2_stdout(null.as_fd())?;
     Ok((UnixStream::from(frames), fds))
+}
+
+/// A worker whose reader is gone would wait for ever.
+struct ExitOnPanic;
+
+impl Drop for ExitOnPanic {
+    fn drop(&mut self) {
+        std::process::exit(1);
+    }
 }
 
 struct Reader {

@@ -77,6 +77,7 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_rt_sigreturn,
     libc::SYS_sigaltstack,
     libc::SYS_getpid,
+    libc::SYS_getppid,
     libc::SYS_gettid,
     // what machine this is
     libc::SYS_getrandom,

@@ -1,0 +1,233 @@
+//! The command line as people type it. Declarations only: what each command does is in its own file.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// A personal AI agent that answers from your own files, on your own machine
+#[derive(Debug, Parser)]
+#[command(name = "familiar", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    /// Do not start a daemon when none runs
+    #[arg(long, global = true)]
+    pub no_start: bool,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 no daemon, 4 denied, 5 not found, 6 busy";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve in the foreground until stopped
+    Daemon,
+    /// Show what the daemon is doing
+    Status(Json),
+    /// Check this machine and say how to fix what is wrong
+    Doctor(Json),
+    /// Stop the daemon
+    Stop,
+    /// Ask one question about your files
+    Ask(Ask),
+    /// Talk, one line at a time, keeping the conversation
+    Chat(Chat),
+    /// Choose the folders that are searched
+    #[command(subcommand)]
+    Index(Index),
+    /// Search the indexed files
+    Search(Search),
+    /// Manage the models that answer
+    #[command(subcommand)]
+    Model(Model),
+    /// Show settings
+    #[command(subcommand)]
+    Config(Config),
+    /// Print completions for a shell
+    Completions { shell: clap_complete::Shell },
+    /// Print the manual, or write one page for each command into a folder
+    #[command(hide = true)]
+    Man { folder: Option<PathBuf> },
+    /// Run one jailed worker process; the daemon starts these itself
+    #[command(hide = true)]
+    Worker(Worker),
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Json {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Ask {
+    /// Continue this conversation
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+    /// Print one JSON object when the answer is complete
+    #[arg(long)]
+    pub json: bool,
+    /// Answer from the passages found for the question alone
+    #[arg(long)]
+    pub no_tools: bool,
+    /// The question; several words need no quotes
+    #[arg(required = true, num_args = 1.., value_name = "QUESTION")]
+    pub question: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Chat {
+    /// Continue this conversation
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Index {
+    /// Index a folder or a file, and watch it
+    Add {
+        path: PathBuf,
+        /// Return only when everything below it is searchable
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Forget an indexed folder or file
+    Remove { path: PathBuf },
+    /// List what was added
+    List(Json),
+    /// Show how far the index is, and which files failed
+    Status(Json),
+}
+
+#[derive(Debug, Args)]
+pub struct Search {
+    /// Number of hits
+    #[arg(short, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub k: u16,
+    /// How to compare: `lexical` matches words
+    #[arg(long, default_value = "lexical", value_parser = mode)]
+    pub mode: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Words to look for; several need no quotes
+    #[arg(required = true, num_args = 1.., value_name = "QUERY")]
+    pub query: Vec<String>,
+}
+
+fn mode(text: &str) -> Result<String, String> {
+    match text {
+        "lexical" => Ok(text.into()),
+        "semantic" | "hybrid" => Err("search by meaning comes in a later version; use lexical".into()),
+        _ => Err("use lexical".into()),
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Model {
+    /// List the models
+    List(Json),
+    /// Copy a GGUF file into Familiar's models
+    Import {
+        file: PathBuf,
+        /// Call it so, instead of after the file
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Answer with this model from now on
+    Use { name: String },
+    /// Show one model
+    Info {
+        name: String,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Delete an imported model
+    Remove { name: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Show every setting and where its value came from
+    Show(Json),
+    /// Print the JSON Schema of config.toml
+    Schema,
+}
+
+#[derive(Debug, Args)]
+pub struct Worker {
+    pub kind: WorkerKind,
+    /// What it may read
+    #[arg(long, num_args = 1.., value_name = "PATH")]
+    pub read: Vec<PathBuf>,
+    /// Bytes of address space; 0 = no limit
+    #[arg(long, default_value_t = 0, value_name = "BYTES")]
+    pub memory: u64,
+    /// Allow the GPU's devices
+    #[arg(long)]
+    pub gpu: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WorkerKind {
+    Engine,
+    Extract,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn exactly_the_documented_commands_exist() {
+        let names: Vec<_> = Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
+        let documented =
+            "daemon status doctor stop ask chat index search model config completions man worker";
+        assert_eq!(names.join(" "), documented);
+    }
+
+    #[test]
+    fn questions_need_no_quotes() {
+        let Command::Ask(ask) = parse("familiar ask --no-tools what is perl").unwrap().command else {
+            panic!()
+        };
+        assert_eq!(ask.question.join(" "), "what is perl");
+        assert!(ask.no_tools);
+        assert!(parse("familiar ask").is_err());
+    }
+
+    #[test]
+    fn search_by_meaning_is_refused_with_a_reason() {
+        let error = parse("familiar search --mode semantic x").unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("later version"), "{error}");
+        assert!(parse("familiar search -k 0 x").is_err());
+        assert!(parse("familiar search -k 3 --json x y").is_ok());
+    }
+
+    #[test]
+    fn a_worker_is_given_several_paths_in_either_way() {
+        for line in [
+            "familiar worker engine --read /a /b --memory 5 --gpu",
+            "familiar worker engine --read /a --read /b --gpu --memory 5",
+        ] {
+            let Command::Worker(worker) = parse(line).unwrap().command else { panic!() };
+            assert_eq!((worker.read.len(), worker.memory, worker.gpu), (2, 5, true));
+        }
+    }
+
+    #[test]
+    fn no_start_may_stand_anywhere() {
+        assert!(parse("familiar --no-start status").unwrap().no_start);
+        assert!(parse("familiar index list --json --no-start").unwrap().no_start);
+    }
+}

@@ -1,0 +1,256 @@
+//! `ask` and `chat`: the answer as it is made, then what it stands on. The daemon does the thinking;
+//! leaving in the middle tells it to stop.
+
+use super::args;
+use super::client::Events;
+use super::exit::{Exit, Failure, Outcome};
+use super::output::{self, Look, harmless, one_line};
+use super::start::connect;
+use crate::config::paths::Paths;
+use crate::protocol::http::{AskEvent, AskRequest, AskResponse};
+use crate::types::Citation;
+use std::io::{self, BufRead, Write};
+use tokio::sync::mpsc;
+
+/// Characters of a quote that are shown.
+const QUOTE: usize = 160;
+
+/// `familiar ask`. Ctrl-C ends the process, and the closed connection the answer.
+pub async fn ask(paths: &Paths, start: bool, args: args::Ask, out: &mut impl Write, look: Look) -> Outcome {
+    let request = AskRequest {
+        question: args.question.join(" "),
+        session: args.session,
+        stream: !args.json,
+        no_tools: args.no_tools,
+    };
+    let mut client = connect(paths, start).await?;
+    if args.json {
+        return output::json(out, &client.post("ask", &request).await?);
+    }
+    let events = client.events("ask", &request).await?;
+    let mut session = request.session;
+    stream(events, &mut session, out, &mut io::stderr(), look).await
+}
+
+/// Prints a streamed answer until it is complete. `session` is known as soon as the daemon has one.
+async fn stream(
+    mut events: Events,
+    session: &mut Option<String>,
+    out: &mut impl Write,
+    notes: &mut impl Write,
+    look: Look,
+) -> Outcome {
+    let mut printed = false;
+    loop {
+        match events.next().await? {
+            Some(AskEvent::Started { session: id, .. }) => *session = Some(id),
+            Some(AskEvent::Text { text }) => {
+                printed |= !text.is_empty();
+                write!(out, "{}", harmless(&text))?;
+                out.flush()?;
+            }
+            Some(AskEvent::ToolCall { name, arguments }) => {
+                let call = one_line(&format!("{name} {arguments}"), 200);
+                writeln!(notes, "{}", look.dim(&format!("→ {call}")))?;
+            }
+            Some(AskEvent::Done(answer)) => {
+                // Nothing streamed, for instance because the answer was made in one piece.
+                let rest = if printed { "" } else { &answer.answer };
+                writeln!(out, "{}", harmless(rest))?;
+                return footer(&answer, out, notes, look);
+            }
+            Some(AskEvent::Error(error)) => {
+                if printed {
+                    writeln!(out)?;
+                }
+                return Err(error.into());
+            }
+            None => {
+                return Err(Failure::failed("the daemon ended the answer in the middle; its log tells why"));
+            }
+        }
+    }
+}
+
+/// What follows the answer: citations, what was left out, and on a terminal how fast it was.
+fn footer(answer: &AskResponse, out: &mut impl Write, notes: &mut impl Write, look: Look) -> Outcome {
+    if !answer.citations.is_empty() {
+        writeln!(out)?;
+    }
+    for citation in &answer.citations {
+        writeln!(out, "{}", citation_line(citation, look))?;
+    }
+    for sentence in &answer.left_out {
+        writeln!(notes, "note: {}", one_line(sentence, 400))?;
+    }
+    if look.terminal {
+        let speed = format!(
+            "{:.1} tokens/s, first after {} ms, {}",
+            answer.timings.tokens_per_s,
+            answer.timings.ttft_ms,
+            harmless(&answer.model)
+        );
+        writeln!(out, "{}", look.dim(&speed))?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// `[1] path:line  "quote…"`, with the page where there is one and a mark where the file has changed.
+fn citation_line(citation: &Citation, look: Look) -> String {
+    let Citation { n, line, .. } = citation;
+    let path = one_line(&citation.path, 4096);
+    let page = citation.page.map(|page| format!(" (page {page})")).unwrap_or_default();
+    let stale =
+        if citation.stale { look.yellow(" (stale: the file has changed since)") } else { String::new() };
+    let quote = one_line(&citation.quote, QUOTE);
+    format!("[{n}] {}{page}{stale}  \"{quote}\"", look.bold(&format!("{path}:{line}")))
+}
+
+/// `familiar chat`: one question a line until the end of input or /quit.
+pub async fn chat(paths: &Paths, start: bool, args: args::Chat, out: &mut impl Write, look: Look) -> Outcome {
+    // Says at once what is wrong with the daemon, not after the first question.
+    drop(connect(paths, start).await?);
+    let mut session = args.session;
+    let mut lines = read_lines();
+    loop {
+        prompt(out, look)?;
+        let line = tokio::select! {
+            line = lines.recv() => line,
+            _ = tokio::signal::ctrl_c() => None,
+        };
+        let question = match line.as_deref().map(str::trim) {
+            None | Some("/quit" | "/exit") => break,
+            Some("") => continue,
+            Some("/help") => {
+                writeln!(out, "Ask a question; Ctrl-C stops an answer; /quit leaves.")?;
+                continue;
+            }
+            Some(question) => question.to_owned(),
+        };
+        let answered = tokio::select! {
+            answered = turn(paths, start, question, &mut session, out, look) => Some(answered),
+            _ = tokio::signal::ctrl_c() => None,
+        };
+        match answered {
+            Some(Ok(())) => {}
+            None => writeln!(out, "\n{}", look.dim("(stopped)"))?,
+            Some(Err(Failure::Told { exit: Exit::Failed | Exit::Busy, message })) => {
+                writeln!(io::stderr(), "familiar: {message}")?;
+            }
+            Some(Err(failure)) => return Err(failure),
+        }
+    }
+    if let Some(session) = session {
+        let session = one_line(&session, 200);
+        writeln!(
+            out,
+            "\n{}",
+            look.dim(&format!("This conversation goes on with: familiar chat --session {session}"))
+        )?;
+    }
+    Ok(())
+}
+
+/// One question of a chat.
+async fn turn(
+    paths: &Paths,
+    start: bool,
+    question: String,
+    session: &mut Option<String>,
+    out: &mut impl Write,
+    look: Look,
+) -> Outcome {
+    let request = AskRequest { question, session: session.clone(), stream: true, no_tools: false };
+    let mut client = connect(paths, start).await?;
+    let events = client.events("ask", &request).await?;
+    stream(events, session, out, &mut io::stderr(), look).await
+}
+
+fn prompt(out: &mut impl Write, look: Look) -> Outcome {
+    if look.terminal {
+        write!(out, "{}", look.bold("> "))?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+/// Standard input by lines, from a thread of its own: a read of a terminal cannot be given up.
+fn read_lines() -> mpsc::Receiver<String> {
+    let (tx, rx) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        let mut input = io::stdin().lock();
+        let mut line = Vec::new();
+        while matches!(input.read_until(b'\n', &mut line), Ok(1..)) {
+            let text = String::from_utf8_lossy(&line).into_owned();
+            line.clear();
+            if tx.blocking_send(text).is_err() {
+                break;
+            }
+        }
+    });
+    rx
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::output::PLAIN;
+    use super::*;
+    use crate::types::{Timings, Usage};
+    use expect_test::expect;
+
+    fn citation(n: u32, quote: &str) -> Citation {
+        Citation {
+            n,
+            path: "/usr/share/doc/bash/FAQ".into(),
+            start: 10,
+            end: 20,
+            line: 42,
+            page: None,
+            hash: "00".into(),
+            quote: quote.into(),
+            stale: false,
+        }
+    }
+
+    fn answer(citations: Vec<Citation>) -> AskResponse {
+        AskResponse {
+            answer: "Bash is a shell [1].".into(),
+            citations,
+            tool_calls: vec![],
+            session: "s1".into(),
+            model: "ember".into(),
+            adapter: None,
+            usage: Usage::default(),
+            timings: Timings { ttft_ms: 120, total_ms: 900, tokens_per_s: 31.26 },
+            left_out: vec!["2 of 6 passages did not fit the context.".into()],
+        }
+    }
+
+    fn shown(look: Look) -> String {
+        let stale = Citation { stale: true, page: Some(3), ..citation(2, &"long ".repeat(60)) };
+        let hostile = Citation { path: "/tmp/a\x1b[2Jb\nc".into(), ..citation(3, "x\x1b]0;title\x07y") };
+        let (mut out, mut notes) = (Vec::new(), Vec::new());
+        let citations = vec![citation(1, "Bash is\n  the shell"), stale, hostile];
+        footer(&answer(citations), &mut out, &mut notes, look).unwrap();
+        format!("{}--- notes\n{}", String::from_utf8(out).unwrap(), String::from_utf8(notes).unwrap())
+    }
+
+    #[test]
+    fn citations_name_the_place_and_the_words() {
+        expect![[r#"
+
+            [1] /usr/share/doc/bash/FAQ:42  "Bash is the shell"
+            [2] /usr/share/doc/bash/FAQ:42 (page 3) (stale: the file has changed since)  "long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long…"
+            [3] /tmp/a�[2Jb c:42  "x�]0;title�y"
+            --- notes
+            note: 2 of 6 passages did not fit the context.
+        "#]].assert_eq(&shown(PLAIN));
+    }
+
+    #[test]
+    fn a_terminal_also_gets_the_speed() {
+        let text = shown(Look { terminal: true, colour: false });
+        assert!(text.contains("31.3 tokens/s, first after 120 ms, ember\n"), "{text}");
+    }
+}

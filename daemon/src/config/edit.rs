@@ -1,0 +1,68 @@
+//! Changes single settings in the owner's file and leaves every comment, blank line and order as it was.
+//! The new file replaces the old one by write, fsync and rename; an invalid file is never touched.
+
+use super::load::{ConfigError, parse, read};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use toml_edit::{DocumentMut, Item, Table, Value};
+
+/// Sets `model.name`, making the file and its folder where they are absent.
+pub fn set_model(file: &Path, name: &str) -> Result<(), ConfigError> {
+    let old = match read(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(ConfigError::Read { file: file.to_owned(), error }),
+    };
+    parse(file, &old)?;
+    let written = |error| ConfigError::Write { file: file.to_owned(), error };
+    let new = with(&old, "model", "name", name.into()).map_err(written)?;
+    parse(file, &new)?;
+    replace(file, new.as_bytes()).map_err(written)
+}
+
+/// `text` with one setting changed or added. The value's own trailing comment stays.
+fn with(text: &str, table: &str, key: &str, mut value: Value) -> io::Result<String> {
+    let mut document: DocumentMut = text.parse().map_err(io::Error::other)?;
+    let table = document
+        .entry(table)
+        .or_insert_with(|| Item::Table(Table::new()))
+        .as_table_like_mut()
+        .ok_or_else(|| io::Error::other(format!("`{table}` is not a table")))?;
+    match table.get_mut(key).and_then(Item::as_value_mut) {
+        Some(old) => {
+            *value.decor_mut() = old.decor().clone();
+            *old = value;
+        }
+        None => {
+            table.insert(key, Item::Value(value));
+        }
+    }
+    Ok(document.to_string())
+}
+
+/// Replaces the file as a whole, or not at all. A symbolic link stays one: its target is replaced.
+fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(folder)?;
+    let temporary = folder.join(format!(".config.toml.{}.tmp", std::process::id()));
+    let outcome = write_and_rename(&temporary, &file, bytes);
+    if outcome.is_err() {
+        // The error of the write is the one to tell; a leftover is harmless and overwritten next time.
+        let _ = fs::remove_file(&temporary);
+    }
+    outcome?;
+    File::open(folder)?.sync_all()
+}
+
+fn write_and_rename(temporary: &PathBuf, file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut new = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(temporary)?;
+    new.write_all(bytes)?;
+    if let Ok(old) = fs::metadata(file) {
+        new.set_permissions(old.permissions())?;
+    }
+    new.sync_all()?;
+    fs::rename(temporary, file)
+}

@@ -1,0 +1,365 @@
+//! The broker's handle on the engine: one worker process for the model in the settings, started and
+//! loaded when it is needed, stopped when nobody has asked for a while. It never loads a model itself.
+
+use super::models::{Models, ModelsError};
+use crate::config::Config;
+use crate::protocol::frames::{Event, Fault, Generate, Load, ModelInfo, Reply, Request};
+use crate::protocol::http::{ErrorBody, ErrorCode, ModelStatus, WorkerStatus};
+use crate::types::{Finish, Timings, Usage};
+use crate::worker::{Call, Jail, Kind, Spec, Worker, WorkerError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::watch;
+
+const LOAD_DEADLINE: Duration = Duration::from_secs(600);
+/// A long answer of a large model on a small machine, behind others.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(3600);
+
+/// Why the engine did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The request can be made to fit, or be made right.
+    #[error(transparent)]
+    Request(Fault),
+    #[error("{0}")]
+    Model(String),
+    #[error(transparent)]
+    Models(#[from] ModelsError),
+    #[error(
+        "the model `{model}` stopped the engine while it was loaded ({how}); try another with `familiar model use NAME`"
+    )]
+    LoadCrashed { model: String, how: String },
+    #[error(transparent)]
+    Worker(WorkerError),
+    #[error("the engine answered something else than was asked")]
+    Confused,
+}
+
+impl EngineError {
+    /// The word that doors answer with.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            EngineError::Request(Fault::PromptTooLong { .. } | Fault::Invalid(_)) => ErrorCode::Usage,
+            EngineError::Request(Fault::Cancelled | Fault::Deadline { .. } | Fault::NotLoaded) => {
+                ErrorCode::Busy
+            }
+            EngineError::Models(ModelsError::NotFound { .. }) => ErrorCode::NotFound,
+            EngineError::Models(
+                ModelsError::BadName(_)
+                | ModelsError::Exists { .. }
+                | ModelsError::InUse { .. }
+                | ModelsError::Embedded
+                | ModelsError::Unusable { .. },
+            ) => ErrorCode::Usage,
+            EngineError::Models(ModelsError::DiskFull { .. }) => ErrorCode::Busy,
+            EngineError::Worker(WorkerError::Fault(_)) => ErrorCode::Failed,
+            EngineError::Worker(_) => ErrorCode::Busy,
+            _ => ErrorCode::Failed,
+        }
+    }
+}
+
+impl EngineError {
+    /// The error as every door shows it.
+    pub fn body(&self) -> ErrorBody {
+        ErrorBody { code: self.code(), message: self.to_string() }
+    }
+}
+
+impl From<WorkerError> for EngineError {
+    fn from(error: WorkerError) -> Self {
+        match error {
+            WorkerError::Fault(Fault::Model(why)) => EngineError::Model(why),
+            WorkerError::Fault(fault) => EngineError::Request(fault),
+            other => EngineError::Worker(other),
+        }
+    }
+}
+
+/// What an answer consists of, in order: one `Started`, any number of `Text`s, one `Done`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    Started {
+        prompt_tokens: u32,
+        cached_tokens: u32,
+    },
+    /// Whole characters. A tool call stands in it as the model wrote it.
+    Text(String),
+    Done {
+        finish: Finish,
+        usage: Usage,
+        timings: Timings,
+    },
+}
+
+/// The engine; cheap to clone. Must be used inside a tokio runtime.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    models: Models,
+    config: watch::Receiver<Arc<Config>>,
+    current: Mutex<Option<Arc<Host>>>,
+}
+
+/// One worker with one model; retired when the settings ask for another.
+struct Host {
+    load: Load,
+    model: String,
+    worker: Worker,
+    /// The process that has the model, by its pid. The lock is held while it loads: others wait.
+    loaded: tokio::sync::Mutex<()>,
+    info: Mutex<Option<(u32, ModelInfo)>>,
+    usage: watch::Sender<HostUse>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct HostUse {
+    active: usize,
+    /// Grows with every use, so that a wait for quiet starts anew.
+    uses: u64,
+    retired: bool,
+}
+
+/// Keeps a host from being stopped.
+struct InUse(Arc<Host>);
+
+impl InUse {
+    fn new(host: Arc<Host>) -> InUse {
+        host.usage.send_modify(|usage| {
+            usage.active += 1;
+            usage.uses += 1;
+        });
+        InUse(host)
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.0.usage.send_modify(|usage| usage.active -= 1);
+    }
+}
+
+impl Engine {
+    pub fn new(models: Models, config: watch::Receiver<Arc<Config>>) -> Engine {
+        Engine { inner: Arc::new(Inner { models, config, current: Mutex::new(None) }) }
+    }
+
+    pub fn models(&self) -> &Models {
+        &self.inner.models
+    }
+
+    /// The model in use; loads it when it is not.
+    pub async fn info(&self) -> Result<ModelInfo, EngineError> {
+        let host = self.host().await?;
+        host.0.load().await
+    }
+
+    /// Starts an answer. Dropping it ends the model's work within a token.
+    pub async fn generate(&self, request: Generate) -> Result<Generation, EngineError> {
+        let host = self.host().await?;
+        let model = host.0.load().await?;
+        let call = host.0.worker.call(Request::Generate(Box::new(request)), None, ANSWER_DEADLINE).await?;
+        Ok(Generation { model, call: Some(call), _host: host })
+    }
+
+    /// Tokens of the prompt that `generate` would make.
+    pub async fn count(&self, request: Generate) -> Result<u32, EngineError> {
+        let host = self.host().await?;
+        host.0.load().await?;
+        let call = host.0.worker.call(Request::Count(Box::new(request)), None, ANSWER_DEADLINE).await?;
+        match call.reply().await? {
+            Reply::Count(tokens) => Ok(tokens),
+            _ => Err(EngineError::Confused),
+        }
+    }
+
+    pub fn status(&self) -> (ModelStatus, WorkerStatus) {
+        let name = self.inner.config.borrow().model.name.clone();
+        match self.current() {
+            Some(host) => {
+                let worker = host.worker.status();
+                let info = host.info_of(worker.pid).filter(|_| host.model == name);
+                let context = info.as_ref().map(|info| info.context);
+                (ModelStatus { name, loaded: info.is_some(), context }, worker)
+            }
+            None => (ModelStatus { name, loaded: false, context: None }, no_worker()),
+        }
+    }
+
+    /// Gives the model's memory back now; answers under way end with an error.
+    pub async fn unload(&self) {
+        let host = lock(&self.inner.current).take();
+        if let Some(host) = host {
+            host.retire();
+            host.worker.stop().await;
+        }
+    }
+
+    fn current(&self) -> Option<Arc<Host>> {
+        lock(&self.inner.current).clone()
+    }
+
+    /// The host of the model that the settings name now.
+    async fn host(&self) -> Result<InUse, EngineError> {
+        let config = self.inner.config.borrow().clone();
+        let models = self.inner.models.clone();
+        let name = config.model.name.clone();
+        let path = tokio::task::spawn_blocking(move || models.path(&name)).await;
+        let path = path.map_err(|_| EngineError::Confused)??;
+        let load = load_request(&config, path);
+        let mut current = lock(&self.inner.current);
+        if let Some(host) = current.as_ref().filter(|host| host.load == load) {
+            return Ok(InUse::new(host.clone()));
+        }
+        if let Some(old) = current.take() {
+            old.retire();
+        }
+        let host = Arc::new(Host::new(load, config.model.name.clone()));
+        tokio::spawn(keep_alive(host.clone(), self.inner.config.clone()));
+        *current = Some(host.clone());
+        Ok(InUse::new(host))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(host) = lock(&self.current).take() {
+            host.retire();
+        }
+    }
+}
+
+impl Host {
+    fn new(load: Load, model: String) -> Host {
+        let jail = Jail {
+            read: vec![PathBuf::from(&load.path)],
+            memory: 0,
+            gpu: cfg!(any(feature = "cuda", feature = "vulkan")),
+        };
+        Host {
+            worker: Worker::new(Spec::new(Kind::Engine, jail)),
+            load,
+            model,
+            loaded: tokio::sync::Mutex::new(()),
+            info: Mutex::new(None),
+            usage: watch::Sender::new(HostUse::default()),
+        }
+    }
+
+    fn retire(&self) {
+        self.usage.send_modify(|usage| usage.retired = true);
+    }
+
+    /// What the process `pid` has loaded.
+    fn info_of(&self, pid: Option<u32>) -> Option<ModelInfo> {
+        let info = lock(&self.info);
+        info.as_ref().filter(|(loaded, _)| Some(*loaded) == pid).map(|(_, info)| info.clone())
+    }
+
+    /// Loads the model unless the running process has it: after a crash, a stop or at the start.
+    async fn load(&self) -> Result<ModelInfo, EngineError> {
+        let _one_at_a_time = self.loaded.lock().await;
+        if let Some(info) = self.info_of(self.worker.status().pid) {
+            return Ok(info);
+        }
+        let call = self.worker.call(Request::Load(self.load.clone()), None, LOAD_DEADLINE).await?;
+        let reply = call.reply().await.map_err(|error| match error {
+            WorkerError::Gone { how, .. } => EngineError::LoadCrashed { model: self.model.clone(), how },
+            other => other.into(),
+        })?;
+        let Reply::Loaded(info) = reply else { return Err(EngineError::Confused) };
+        if let Some(pid) = self.worker.status().pid {
+            *lock(&self.info) = Some((pid, info.clone()));
+        }
+        Ok(info)
+    }
+}
+
+/// Stops the worker when nobody used it for as long as the settings say, and ends with the host.
+async fn keep_alive(host: Arc<Host>, config: watch::Receiver<Arc<Config>>) {
+    let mut usage = host.usage.subscribe();
+    loop {
+        let Ok(now) = usage
+            .wait_for(|usage| usage.active == 0 && (usage.uses > 0 || usage.retired))
+            .await
+            .map(|now| *now)
+        else {
+            return;
+        };
+        if !now.retired {
+            let quiet = Duration::from_secs(config.borrow().model.keep_alive_s);
+            let used = usage.wait_for(|usage| usage.uses != now.uses || usage.retired);
+            if tokio::time::timeout(quiet, used).await.is_ok() {
+                continue;
+            }
+        }
+        host.worker.stop().await;
+        if now.retired {
+            return;
+        }
+        // Stopped: there is nothing to do before the next use.
+        if usage.wait_for(|usage| usage.uses != now.uses || usage.retired).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn load_request(config: &Config, path: PathBuf) -> Load {
+    let model = &config.model;
+    Load {
+        path: path.to_string_lossy().into_owned(),
+        context: model.context,
+        threads: model.threads,
+        gpu_layers: model.gpu_layers,
+        parallel: model.parallel,
+    }
+}
+
+fn no_worker() -> WorkerStatus {
+    WorkerStatus {
+        kind: "engine".into(),
+        pid: None,
+        state: "idle".into(),
+        restarts: 0,
+        rss_bytes: 0,
+        jail_refused: Vec::new(),
+    }
+}
+
+/// An answer being written.
+pub struct Generation {
+    /// The model that answers.
+    pub model: ModelInfo,
+    call: Option<Call>,
+    _host: InUse,
+}
+
+impl Generation {
+    /// The next part of the answer; `None` after [`Output::Done`] or an error.
+    pub async fn next(&mut self) -> Option<Result<Output, EngineError>> {
+        let call = self.call.as_mut()?;
+        while let Some(event) = call.event().await {
+            match event {
+                Event::Started { prompt_tokens, cached_tokens } => {
+                    return Some(Ok(Output::Started { prompt_tokens, cached_tokens }));
+                }
+                Event::Text(text) => return Some(Ok(Output::Text(text))),
+                Event::Progress { .. } => {}
+            }
+        }
+        let reply = self.call.take()?.reply().await;
+        Some(match reply {
+            Ok(Reply::Generated { finish, usage, timings }) => Ok(Output::Done { finish, usage, timings }),
+            Ok(_) => Err(EngineError::Confused),
+            Err(error) => Err(error.into()),
+        })
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}

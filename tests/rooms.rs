@@ -1,0 +1,105 @@
+//! The house's plan, checked: which room may use which. ARCHITECTURE.md draws the same edges.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Every room with the rooms that it may use. Below, a folder or file of `daemon/src` is a room.
+const ALLOWED: [(&str, &[&str]); 16] = [
+    ("types", &[]),
+    ("protocol", &["types"]),
+    ("config", &[]),
+    ("policy", &[]),
+    ("agent", &["types", "protocol", "config"]),
+    ("worker", &["protocol"]),
+    ("extract", &["protocol", "types", "worker"]),
+    ("engine", &["types", "protocol", "config", "worker"]),
+    // `extract` only in tests, where documents are read in process.
+    ("index", &["types", "protocol", "config", "policy", "worker", "extract"]),
+    ("store", &["types", "protocol"]),
+    ("tools", &["types", "agent", "index", "policy"]),
+    ("session", &["types", "protocol", "config", "agent", "engine", "index", "store", "tools", "worker"]),
+    (
+        "api",
+        &["types", "protocol", "agent", "config", "daemon", "engine", "index", "session", "store", "worker"],
+    ),
+    ("daemon", &["protocol", "config", "api", "engine", "index", "session", "store", "worker"]),
+    ("cli", &["types", "protocol", "config", "daemon", "engine", "extract", "worker"]),
+    ("main", &["cli"]),
+];
+
+#[test]
+fn rooms_use_only_the_rooms_they_may() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("daemon/src");
+    let mut wrong = BTreeSet::new();
+    for file in rust_files(&source) {
+        let room = room_of(&source, &file);
+        if room == "lib" {
+            continue;
+        }
+        let Some((_, allowed)) = ALLOWED.iter().find(|(name, _)| *name == room) else {
+            wrong.insert(format!("{room} is not in the plan"));
+            continue;
+        };
+        let text = std::fs::read_to_string(&file).unwrap();
+        // Only `main` is outside the library; elsewhere `familiar::` is a module of that name.
+        let root = if room == "main" { "familiar::" } else { "crate::" };
+        for used in used_rooms(&text, root) {
+            if used != room && !allowed.contains(&used.as_str()) {
+                wrong.insert(format!("{room} -> {used} (in {})", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "edges that the plan does not have:\n{}", Vec::from_iter(wrong).join("\n"));
+}
+
+#[test]
+fn the_plan_has_no_room_twice_and_names_only_rooms() {
+    let names: BTreeSet<_> = ALLOWED.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names.len(), ALLOWED.len());
+    for (room, allowed) in ALLOWED {
+        for used in allowed {
+            assert!(names.contains(used), "{room} may use {used}, which is no room");
+        }
+    }
+}
+
+/// The rooms that a source names as `crate::ROOM` or, in a brace list, `crate::{ROOM, ..}`.
+fn used_rooms(text: &str, root: &str) -> Vec<String> {
+    let code =
+        text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let mut rooms = Vec::new();
+    for rest in code.split(root).skip(1) {
+        match rest.strip_prefix('{') {
+            Some(list) => {
+                let list = list.split('}').next().unwrap_or_default();
+                rooms.extend(list.split(',').map(|part| first_word(part.trim())));
+            }
+            None => rooms.push(first_word(rest)),
+        }
+    }
+    rooms.retain(|room| !room.is_empty());
+    rooms
+}
+
+fn first_word(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+fn room_of(source: &Path, file: &Path) -> String {
+    let relative = file.strip_prefix(source).unwrap();
+    let first = relative.components().next().unwrap().as_os_str().to_string_lossy();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}

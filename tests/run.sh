@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and runs every test. Needs a Debian-like system, cargo, and the
+# package registries; nothing else. Arguments go to the test programs (a name filters the tests).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}"
+export CARGO_TERM_COLOR=never RUST_BACKTRACE="${RUST_BACKTRACE:-0}"
+
+step() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
+
+# What the build needs, and what the tests use as real counterparts.
+install_packages() {
+    local missing=() package
+    for package in build-essential cmake clang libclang-dev pkg-config python3 python3-venv strace; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+    done
+    [ ${#missing[@]} -eq 0 ] && return
+    local sudo=()
+    [ "$(id -u)" -eq 0 ] || sudo=(sudo)
+    "${sudo[@]}" apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# The stock OpenAI client, in a virtual environment that lives beside the build.
+install_python() {
+    local venv="$CARGO_TARGET_DIR/python"
+    if ! [ -x "$venv/bin/python" ] || ! cmp -s tests/python/requirements.txt "$venv/requirements.txt"; then
+        rm -rf "$venv"
+        python3 -m venv "$venv"
+        "$venv/bin/pip" install --quiet --requirement tests/python/requirements.txt
+        cp tests/python/requirements.txt "$venv/requirements.txt"
+    fi
+    export FAMILIAR_PYTHON="$venv/bin/python"
+}
+
+step "packages"
+command -v apt-get >/dev/null && install_packages
+install_python
+step "format"
+cargo fmt --check
+step "build and tests"
+cargo test --no-fail-fast -- "$@"
+step "lints"
+# After the tests, so that a failing one is seen first.
+cargo clippy --all-targets -- -D warnings
+step "a newcomer's first minute"
+FAMILIAR_PROFILE=dev bash config/try.sh
+step "done"

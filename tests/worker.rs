@@ -1,0 +1,129 @@
+//! Workers as the broker sees them: real child processes of the real binary.
+
+use crate::support::{BINARY, runtime};
+use familiar::protocol::frames::{Extract, Fault, Reply, Request};
+use familiar::worker::{Jail, Kind, Spec, Worker, WorkerError};
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::Write;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(30);
+
+fn extract_worker() -> Worker {
+    let mut spec = Spec::new(Kind::Extract, Jail::default());
+    spec.program = Some(BINARY.into());
+    Worker::new(spec)
+}
+
+async fn ask(worker: &Worker, request: Request) -> Result<Reply, WorkerError> {
+    worker.call(request, None, SOON).await?.reply().await
+}
+
+fn kill(pid: Option<u32>) {
+    let pid = pid.and_then(|pid| Pid::from_raw(pid as i32)).expect("a running worker");
+    kill_process(pid, Signal::KILL).unwrap();
+}
+
+#[test]
+fn every_break_out_is_refused() {
+    runtime().block_on(async {
+        let worker = extract_worker();
+        let reply = ask(&worker, Request::Probe).await.unwrap();
+        let Reply::Probed(attempts) = reply else { panic!("{reply:?}") };
+        assert!(attempts.len() >= 10);
+        let managed: Vec<_> = attempts.iter().filter(|attempt| !attempt.refused).collect();
+        assert!(managed.is_empty(), "the jail let through: {managed:?}");
+        assert_eq!(worker.status().jail_refused, Vec::<String>::new());
+        worker.stop().await;
+    });
+}
+
+#[test]
+fn a_killed_worker_fails_its_requests_and_the_next_one_is_answered() {
+    runtime().block_on(async {
+        let worker = extract_worker();
+        assert_eq!(ask(&worker, Request::Ping).await.unwrap(), Reply::Pong);
+        let pid = worker.status().pid;
+        // A pipe that nobody writes to keeps the extraction waiting.
+        let (reader, _writer) = std::io::pipe().unwrap();
+        let extract = Request::Extract(Extract { name: "a.txt".into(), max_text: 1000 });
+        let call = worker.call(extract, Some(reader.into()), SOON).await.unwrap();
+        kill(pid);
+        let error = call.reply().await.unwrap_err();
+        assert!(matches!(&error, WorkerError::Gone { .. }), "{error}");
+        assert_eq!(ask(&worker, Request::Ping).await.unwrap(), Reply::Pong);
+        assert_ne!(worker.status().pid, pid);
+        assert_eq!(worker.status().restarts, 1);
+        worker.stop().await;
+        assert_eq!(worker.status().pid, None);
+    });
+}
+
+#[test]
+fn a_worker_that_hangs_past_its_deadline_is_killed() {
+    runtime().block_on(async {
+        let worker = extract_worker();
+        let (reader, _writer) = std::io::pipe().unwrap();
+        let extract = Request::Extract(Extract { name: "a.txt".into(), max_text: 1000 });
+        let call = worker.call(extract, Some(reader.into()), Duration::from_millis(50)).await.unwrap();
+        let error = call.reply().await.unwrap_err();
+        assert!(matches!(&error, WorkerError::Fault(Fault::Deadline { .. })), "{error}");
+        assert_eq!(ask(&worker, Request::Ping).await.unwrap(), Reply::Pong);
+        worker.stop().await;
+    });
+}
+
+#[test]
+fn requests_of_another_kind_are_refused_and_the_worker_lives() {
+    runtime().block_on(async {
+        let worker = extract_worker();
+        let load = familiar::protocol::frames::Load {
+            path: "/etc/passwd".into(),
+            context: 0,
+            threads: 1,
+            gpu_layers: 0,
+            parallel: 1,
+        };
+        let error = ask(&worker, Request::Load(load)).await.unwrap_err();
+        assert!(matches!(&error, WorkerError::Fault(Fault::Unsupported)), "{error}");
+        assert_eq!(ask(&worker, Request::Ping).await.unwrap(), Reply::Pong);
+        worker.stop().await;
+    });
+}
+
+#[test]
+fn a_worker_that_cannot_start_backs_off_and_then_stops() {
+    runtime().block_on(async {
+        let mut spec = Spec::new(Kind::Extract, Jail::default());
+        spec.program = Some("/bin/false".into());
+        let worker = Worker::new(spec);
+        let mut last = None;
+        for _ in 0..4 {
+            last = Some(ask(&worker, Request::Ping).await.unwrap_err());
+        }
+        assert!(matches!(last, Some(WorkerError::Spawn { .. })), "{last:?}");
+        let error = ask(&worker, Request::Ping).await;
+        assert!(error.is_err());
+        assert_eq!(worker.status().state, "backing_off");
+        worker.stop().await;
+        assert_eq!(worker.status().state, "idle");
+    });
+}
+
+#[test]
+fn garbage_instead_of_frames_ends_only_the_worker() {
+    use std::os::unix::net::UnixStream;
+    use std::process::{Command, Stdio};
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let (_fds, their_fds) = UnixStream::pair().unwrap();
+    let mut child = Command::new(BINARY)
+        .args(["worker", "extract", "--memory", "0"])
+        .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
+        .stdout(Stdio::from(std::os::fd::OwnedFd::from(their_fds)))
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    ours.write_all(&[0xff; 64]).unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(1));
+}
