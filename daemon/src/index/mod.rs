@@ -101,6 +101,7 @@ impl Index {
     }
 
     async fn open_with(dir: PathBuf, config: IndexConfig, extractor: Extractor) -> Result<Index, IndexError> {
+        crate::worker::memory::stay_small();
         let runtime = tokio::runtime::Handle::current();
         let rules = Rules::new(config.clone(), vec![dir.clone()]);
         let (sender, receiver) = mpsc::channel();

@@ -7,6 +7,7 @@ pub mod child;
 mod codec;
 pub mod jail;
 mod link;
+pub mod memory;
 mod probe;
 mod seccomp;
 mod supervise;
