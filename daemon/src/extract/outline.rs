@@ -103,7 +103,7 @@ fn underline(title: &str, below: &str) -> Option<char> {
 }
 
 fn titleish(line: &str) -> Option<&str> {
-    let short = !line.is_empty() && line.len() <= MAX_TITLE;
+    let short = line.len() <= MAX_TITLE && !line.ends_with(['.', ',', ';']);
     (short && line.chars().any(char::is_alphabetic)).then_some(line)
 }
 
