@@ -33,11 +33,10 @@ pub(super) fn markdown(text: &str) -> Vec<Heading> {
         }
         if let Some((level, title)) = hashes(trimmed) {
             headings.push(Heading { start, level, title });
-        } else if let Some(rule) = lines.get(i + 1).and_then(|next| underline(trimmed, next.1)) {
-            if matches!(rule, '=' | '-') {
-                let level = if rule == '=' { 1 } else { 2 };
-                headings.push(Heading { start, level, title: clip(trimmed, MAX_TITLE).to_string() });
-            }
+        } else if let Some(rule @ ('=' | '-')) = lines.get(i + 1).and_then(|next| underline(trimmed, next.1))
+        {
+            let level = if rule == '=' { 1 } else { 2 };
+            headings.push(Heading { start, level, title: clip(trimmed, MAX_TITLE).to_string() });
         }
     }
     headings
