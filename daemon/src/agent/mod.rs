@@ -235,7 +235,8 @@ impl Agent {
         let passages = &self.passages[..self.retrieved];
         (self.profile.grounded_only && !passages.is_empty()).then(|| Quotes {
             passages: passages.iter().map(|passage| passage::quotable(passage.text.trim())).collect(),
-            otherwise: prompt::UNTOLD.into(),
+            otherwise: (!passage::covered(&self.question, passages)).then(|| prompt::UNTOLD.into()),
+            at_least: QUOTE,
         })
     }
 
@@ -359,6 +360,9 @@ impl Agent {
         }))
     }
 }
+
+/// Characters that a quoted answer has at least: a sentence alone often leaves out what was asked.
+const QUOTE: u32 = 400;
 
 /// Stands in for a tool's result that did not fit any more.
 const FORGOTTEN: &str = "(left out: it did not fit the context)";

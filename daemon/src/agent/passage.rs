@@ -80,11 +80,37 @@ pub fn sentences(text: &str) -> Vec<Range<usize>> {
 pub fn quotable(text: &str) -> Vec<Sentence> {
     let ranges = sentences(text);
     let next = ranges.iter().skip(1).map(|range| range.start).chain([text.len()]);
-    ranges
+    let mut sentences: Vec<Sentence> = ranges
         .iter()
         .zip(next)
-        .map(|(range, next)| Sentence { text: text[range.clone()].into(), gap: text[range.end..next].into() })
-        .collect()
+        .map(|(range, next)| Sentence {
+            text: text[range.clone()].into(),
+            gap: text[range.end..next].into(),
+            begins: tells(&text[range.clone()]),
+        })
+        .collect();
+    if sentences.iter().all(|sentence| !sentence.begins) {
+        sentences.iter_mut().for_each(|sentence| sentence.begins = true);
+    }
+    sentences
+}
+
+/// Whether a sentence can be an answer's first: not a question, a heading's marks or a rule.
+fn tells(sentence: &str) -> bool {
+    let letters = sentence.chars().filter(|c| c.is_alphabetic()).count();
+    let question = sentence.ends_with('?') || sentence.starts_with("Q:") || sentence.starts_with("Q.");
+    !question && !sentence.starts_with('#') && letters * 2 > sentence.chars().count()
+}
+
+/// Whether one of the passages has most of what the question's words say, long words counting more.
+pub fn covered(question: &str, passages: &[Passage]) -> bool {
+    let asked = words(question);
+    let weight = |words: &mut dyn Iterator<Item = &String>| words.map(|w| w.chars().count()).sum::<usize>();
+    let all = weight(&mut asked.iter());
+    passages.iter().any(|passage| {
+        let said = words(&format!("{} {} {}", passage.path, passage.breadcrumb, passage.text));
+        2 * weight(&mut asked.intersection(&said)) >= all.max(1)
+    })
 }
 
 fn begins_block(rest: &str) -> bool {

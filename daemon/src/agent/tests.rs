@@ -91,7 +91,12 @@ fn a_grounded_model_is_held_to_the_passages_words() {
         .map(|passage| passage.iter().map(|s| (s.text.as_str(), s.gap.as_str())).collect())
         .collect();
     assert_eq!(texts, [vec![("One here.", "\n\n  "), ("Two  there.", "")], vec![("Three", "")]]);
-    assert_eq!(quotes.otherwise, "The passages do not tell.");
+    assert_eq!(quotes.otherwise.as_deref(), Some("The passages do not tell."));
+    let told = vec![passage("The spare key hangs in the shed. Is it there?")];
+    let actions = agent.step(Input::Retrieved(told));
+    let quotes = generate(&actions).quotes.clone().expect("quotes");
+    assert_eq!(quotes.otherwise, None);
+    assert_eq!(quotes.passages[0].iter().map(|s| s.begins).collect::<Vec<_>>(), [true, false]);
 }
 
 #[test]

@@ -1,28 +1,47 @@
 //! The grammar of an answer in the passages' own words: `[n] ` and then consecutive sentences of
 //! passage `n`, verbatim. A small model then only chooses; it can neither misquote nor invent.
 
-use crate::protocol::frames::Quotes;
+use crate::protocol::frames::{Quotes, Sentence};
 use std::fmt::Write;
 
-/// GBNF with the root rule `root`.
+/// GBNF with the root rule `root`. Rule `sNxS` is an answer that begins with sentence S of passage N,
+/// `cNxS` one that goes on with it.
 pub fn grammar(quotes: &Quotes) -> String {
     let mut rules = String::new();
-    let mut roots = vec![literal(&quotes.otherwise)];
-    for (n, passage) in quotes.passages.iter().enumerate() {
-        let starts: Vec<String> = (0..passage.len()).map(|s| format!("s{n}x{s}")).collect();
+    let mut roots: Vec<String> = quotes.otherwise.iter().map(|text| literal(text)).collect();
+    for (n, passage) in quotes.passages.iter().enumerate().filter(|(_, passage)| !passage.is_empty()) {
+        let starts: Vec<String> =
+            (0..passage.len()).filter(|s| passage[*s].begins).map(|s| format!("s{n}x{s}")).collect();
         if starts.is_empty() {
             continue;
         }
         roots.push(format!("{} ( {} )", literal(&format!("[{}] ", n + 1)), starts.join(" | ")));
-        for (s, sentence) in passage.iter().enumerate() {
-            let _ = write!(rules, "s{n}x{s} ::= {}", literal(&sentence.text));
-            if s + 1 < passage.len() {
-                let _ = write!(rules, " ( {} s{n}x{} )?", literal(&sentence.gap), s + 1);
-            }
-            rules.push('\n');
+        for s in 0..passage.len() {
+            let (text, end) = run(passage, s, quotes.at_least as usize);
+            let _ = writeln!(rules, "s{n}x{s} ::= {}{}", literal(&text), more(passage, n, end));
+            let _ = writeln!(rules, "c{n}x{s} ::= {}{}", literal(&passage[s].text), more(passage, n, s));
         }
     }
     format!("root ::= {}\n{rules}", roots.join(" | "))
+}
+
+/// The sentences from `first` on that make up `at_least` characters, and the last one's place.
+fn run(passage: &[Sentence], first: usize, at_least: usize) -> (String, usize) {
+    let mut text = passage[first].text.clone();
+    let mut last = first;
+    while last + 1 < passage.len() && text.chars().count() < at_least {
+        text.push_str(&passage[last].gap);
+        last += 1;
+        text.push_str(&passage[last].text);
+    }
+    (text, last)
+}
+
+fn more(passage: &[Sentence], n: usize, s: usize) -> String {
+    if s + 1 == passage.len() {
+        return String::new();
+    }
+    format!(" ( {} c{n}x{} )?", literal(&passage[s].gap), s + 1)
 }
 
 /// A GBNF string. Control characters are escaped, so that no text can end the literal.
@@ -48,10 +67,9 @@ fn literal(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::frames::Sentence;
 
     fn sentence(text: &str, gap: &str) -> Sentence {
-        Sentence { text: text.into(), gap: gap.into() }
+        Sentence { text: text.into(), gap: gap.into(), begins: true }
     }
 
     #[test]
@@ -62,15 +80,27 @@ mod tests {
                 vec![],
                 vec![sentence("C", "")],
             ],
-            otherwise: "None.".into(),
+            otherwise: Some("None.".into()),
+            at_least: 0,
         };
         assert_eq!(
             grammar(&quotes),
             "root ::= \"None.\" | \"[1] \" ( s0x0 | s0x1 ) | \"[3] \" ( s2x0 )\n\
-             s0x0 ::= \"A.\" ( \"\\n\" s0x1 )?\n\
+             s0x0 ::= \"A.\" ( \"\\n\" c0x1 )?\n\
+             c0x0 ::= \"A.\" ( \"\\n\" c0x1 )?\n\
              s0x1 ::= \"B \\\"x\\\" \\\\.\"\n\
-             s2x0 ::= \"C\"\n"
+             c0x1 ::= \"B \\\"x\\\" \\\\.\"\n\
+             s2x0 ::= \"C\"\n\
+             c2x0 ::= \"C\"\n"
         );
+    }
+
+    #[test]
+    fn a_short_sentence_takes_the_next_ones_along() {
+        let passage = [sentence("A.", " "), sentence("Bb.", "\n"), sentence("C.", "")];
+        assert_eq!(run(&passage, 0, 0), ("A.".into(), 0));
+        assert_eq!(run(&passage, 0, 3), ("A. Bb.".into(), 1));
+        assert_eq!(run(&passage, 0, 99), ("A. Bb.\nC.".into(), 2));
     }
 
     #[test]

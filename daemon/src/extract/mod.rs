@@ -170,10 +170,13 @@ fn looks_like_html(text: &str) -> bool {
         .any(|tag| start.len() >= tag.len() && start[..tag.len()].eq_ignore_ascii_case(tag))
 }
 
-/// The document's own title, else its first heading, else its first line, else the file's name.
+/// A heading further down than this is not the document's title.
+const TITLE_REACH: usize = 300;
+
+/// The document's own title, else a heading at its top, else its first line, else the file's name.
 fn title(name: &str, parsed: &Parsed) -> String {
     let own = parsed.title.as_deref().map(str::trim).filter(|t| !t.is_empty());
-    let heading = || parsed.headings.first().map(|h| h.title.as_str());
+    let heading = || parsed.headings.first().filter(|h| h.start < TITLE_REACH).map(|h| h.title.as_str());
     let line = || parsed.text.lines().map(str::trim).find(|l| l.chars().any(char::is_alphanumeric));
     let title = own.or_else(heading).or_else(line).unwrap_or(name);
     outline::clip(title, 120).to_string()

@@ -134,7 +134,7 @@ async fn documents() {
             );
         }
     }
-    tokio::time::sleep(std::time::Duration::from_secs(33)).await;
+    tokio::time::sleep(std::time::Duration::from_secs(13)).await;
     println!("rss at rest {} MB", rss());
     index.close().await;
 }

@@ -38,7 +38,7 @@ pub(super) struct Weights {
 }
 
 pub(super) const WEIGHTS: Weights =
-    Weights { title: 0.6, breadcrumb: 0.4, names: 0.6, coverage: 1.2, adjacency: 0.8 };
+    Weights { title: 0.6, breadcrumb: 0.4, names: 0.6, coverage: 2.5, adjacency: 0.6 };
 
 /// The best `k` passages, best first.
 pub(super) fn search(

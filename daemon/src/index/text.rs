@@ -168,9 +168,7 @@ impl TextIndex {
     pub(super) fn rest(&mut self) -> Result<(), TantivyError> {
         let Some(writer) = self.writer.take() else { return Ok(()) };
         writer.wait_merging_threads()?;
-        self.reader.reload()?;
-        crate::memory::give_back();
-        Ok(())
+        self.reader.reload()
     }
 
     pub(super) fn delete(&mut self, path: &str) -> Result<(), TantivyError> {
@@ -291,20 +289,25 @@ pub(super) fn target(map: &[(u64, u64)], position: u64) -> u64 {
     map.get(next).map_or(at, |after| at.min(after.0))
 }
 
-/// A path as words: parts of its names, with camelCase taken apart.
+/// A path as words: parts of its names, with camelCase taken apart, and a name like `zlib1g` also as
+/// its letters alone.
 fn name_words(path: &str) -> String {
     let mut words = String::with_capacity(path.len() + 16);
-    let mut before = ' ';
-    for c in path.chars() {
-        if !c.is_alphanumeric() {
-            words.push(' ');
-        } else {
+    for part in path.split(|c: char| !c.is_alphanumeric()) {
+        let mut before = ' ';
+        for c in part.chars() {
             if c.is_uppercase() && before.is_lowercase() {
                 words.push(' ');
             }
             words.push(c);
+            before = c;
         }
-        before = c;
+        words.push(' ');
+        let letters = part.split(|c: char| c.is_numeric()).next().unwrap_or_default();
+        if letters.len() > 2 && letters.len() < part.len() {
+            words.push_str(letters);
+            words.push(' ');
+        }
     }
     words
 }
@@ -325,6 +328,12 @@ mod tests {
             name_words("/a-b/myFile_two.tar.gz").split_whitespace().collect::<Vec<_>>(),
             ["a", "b", "my", "File", "two", "tar", "gz"]
         );
+    }
+
+    #[test]
+    fn versions_come_off_names() {
+        let words = name_words("/zlib1g-dev/x86.txt");
+        assert_eq!(words.split_whitespace().collect::<Vec<_>>(), ["zlib1g", "zlib", "dev", "x86", "txt"]);
     }
 
     #[test]

@@ -169,11 +169,13 @@ pub struct Generate {
 }
 
 /// Answers in the passages' own words: `[n] ` and consecutive sentences of passage `n` (from 1), or
-/// `otherwise`.
+/// `otherwise`, if there is one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quotes {
     pub passages: Vec<Vec<Sentence>>,
-    pub otherwise: String,
+    pub otherwise: Option<String>,
+    /// Characters that an answer has at least, where its passage goes on so long.
+    pub at_least: u32,
 }
 
 /// A sentence of a passage, and what stands between it and the next.
@@ -181,6 +183,8 @@ pub struct Quotes {
 pub struct Sentence {
     pub text: String,
     pub gap: String,
+    /// An answer may begin with it.
+    pub begins: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -13,6 +13,7 @@ use super::walk::Rules;
 use super::watch::Watch;
 use super::{IndexError, Shared, lock};
 use crate::config::IndexConfig;
+use crate::memory;
 use crate::protocol::frames::Extracted;
 use look::Scan;
 use std::collections::{BTreeMap, HashSet, VecDeque};
@@ -35,7 +36,7 @@ const CAP: Duration = Duration::from_secs(2);
 /// A change after a longer silence is committed sooner: there is nothing to gather it with.
 const LONE: Duration = Duration::from_millis(50);
 /// After this long without a change the writer's memory is given back.
-const REST: Duration = Duration::from_secs(30);
+const REST: Duration = Duration::from_secs(10);
 
 pub(super) enum Msg {
     /// There is something to look at.
@@ -101,6 +102,8 @@ pub(super) struct Keeper {
     next_poll: Instant,
     waiting: Vec<oneshot::Sender<()>>,
     warnings: Vec<String>,
+    /// Much was allocated and freed since memory was last given back.
+    swollen: bool,
 }
 
 /// Changes since the last commit. A row of `None` says that the path is gone.
@@ -180,6 +183,9 @@ impl Keeper {
             if now.duration_since(self.last_change) > REST {
                 self.rest();
             }
+            if std::mem::take(&mut self.swollen) {
+                memory::give_back();
+            }
         }
         self.publish();
     }
@@ -233,11 +239,13 @@ impl Keeper {
     }
 
     fn rest(&mut self) {
-        if self.text.is_writing()
-            && let Err(error) = self.text.rest()
-        {
+        if !self.text.is_writing() {
+            return;
+        }
+        if let Err(error) = self.text.rest() {
             tracing::warn!("the index did not finish its merges: {error}");
         }
+        self.swollen = true;
     }
 
     /// Hands files to the worker, as many as may be read at once.
@@ -289,6 +297,7 @@ impl Keeper {
         self.in_flight.remove(&done.path);
         self.alone = false;
         let changed = self.again.remove(&done.path);
+        self.swollen = true;
         if std::fs::symlink_metadata(&done.path).is_err() || self.root_of(&done.path).is_none() {
             self.drop_below(&done.path);
             return;

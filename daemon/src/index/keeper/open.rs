@@ -78,6 +78,7 @@ impl Keeper {
             next_poll: now + poll,
             waiting: Vec::new(),
             warnings,
+            swollen: false,
         };
         keeper.unsure = keeper.catalog.notes().map_err(|e| IndexError::Store(e.to_string()))?;
         if !keeper.unsure.is_empty() {
