@@ -75,7 +75,7 @@ def main(scratch, checkpoint, out):
     w = gguf.GGUFWriter(out, "llama")
     w.add_type(gguf.GGUFType.MODEL)
     w.add_name("Ember")
-    w.add_string("general.license", "apache-2.0")
+    w.add_string("general.license", "MIT OR Apache-2.0")
     w.add_string("general.description", "Answers from given passages in their own words and cites them, or says that they do not tell.")
     w.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
     w.add_quantization_version(gguf.GGML_QUANT_VERSION)
@@ -108,7 +108,7 @@ def main(scratch, checkpoint, out):
     w.add_chat_template(TEMPLATE)
     w.add_bool("familiar.grounded_only", True)
     w.add_uint32("familiar.passages", 3)
-    w.add_uint32("familiar.passage_chars", 400)
+    w.add_uint32("familiar.passage_chars", 600)
 
     def put(name, tensor):
         data = tensor.detach().float().numpy()
