@@ -44,6 +44,14 @@ cargo test --no-fail-fast -- "$@"
 step "lints"
 # After the tests, so that a failing one is seen first.
 cargo clippy --all-targets -- -D warnings
+step "licences and advisories"
+# deny.toml. Advisories come from a database on the network; what cannot be reached is said, not hidden.
+if command -v cargo-deny >/dev/null; then
+    cargo deny --offline check licenses bans sources
+    cargo deny check advisories || echo "advisories were not checked"
+else
+    echo "not checked: cargo install cargo-deny"
+fi
 step "a newcomer's first minute"
 FAMILIAR_PROFILE=dev bash config/try.sh
 step "done"
