@@ -2,18 +2,21 @@
 
 use super::passage::{sentences, words};
 use crate::types::{Citation, Passage};
+use std::collections::HashSet;
 
 /// The longest quote, in characters.
 const QUOTE: usize = 300;
+/// Characters of shared words beyond which more of them say no more: an answer may quote whole paragraphs.
+const ENOUGH: usize = 40;
 
 /// One citation for each passage that the answer refers to, in the order of first mention. Numbers
 /// without a passage are ignored: a model may invent them, a citation may not.
-pub fn citations(answer: &str, passages: &[Passage]) -> Vec<Citation> {
+pub fn citations(question: &str, answer: &str, passages: &[Passage]) -> Vec<Citation> {
     let mut citations: Vec<Citation> = Vec::new();
     for n in numbers(answer) {
         let Some(passage) = (n as usize).checked_sub(1).and_then(|at| passages.get(at)) else { continue };
         if citations.iter().all(|citation| citation.n != n) {
-            citations.push(citation(n, passage, answer));
+            citations.push(citation(n, passage, question, answer));
         }
     }
     citations
@@ -30,10 +33,15 @@ fn numbers(answer: &str) -> Vec<u32> {
         .collect()
 }
 
-/// Quotes the sentence of the passage that shares most words with the answer.
-fn citation(n: u32, passage: &Passage, answer: &str) -> Citation {
-    let said = words(answer);
-    let shared = |text: &str| words(text).intersection(&said).map(|word| word.chars().count()).sum::<usize>();
+/// Quotes the sentence of the passage that shares most words with the answer, those that were asked
+/// for counting most.
+fn citation(n: u32, passage: &Passage, question: &str, answer: &str) -> Citation {
+    let (asked, said) = (words(question), words(answer));
+    let length = |words: &mut dyn Iterator<Item = &String>| words.map(|w| w.chars().count()).sum::<usize>();
+    let shared = |text: &str| {
+        let used: HashSet<String> = words(text).intersection(&said).cloned().collect();
+        length(&mut used.iter()).min(ENOUGH) + 2 * length(&mut used.intersection(&asked))
+    };
     let mut best = (0, 0..passage.text.len());
     for range in sentences(&passage.text) {
         let score = shared(&passage.text[range.clone()]);
@@ -84,16 +92,26 @@ mod tests {
 
     #[test]
     fn the_quote_is_the_sentence_that_was_used() {
-        let found = citations("The wifi is called Heron [1].", &passages());
+        let found = citations("What is the wifi called?", "The wifi is called Heron [1].", &passages());
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].quote, "The wifi is called Heron.");
         assert_eq!((found[0].start, found[0].end, found[0].line), (33, 58, 4));
     }
 
     #[test]
+    fn of_a_whole_passage_what_was_asked_is_quoted() {
+        let answer = "[1] Keys hang by the door.\nThe wifi is called Heron.";
+        let found = citations("Where are the keys?", answer, &passages());
+        assert_eq!(found[0].quote, "Keys hang by the door.");
+    }
+
+    #[test]
     fn invented_and_repeated_numbers_cite_nothing_more() {
-        assert_eq!(citations("[1] and [1], [0], [7], [x], [], [1, 9] [99999999999]", &passages()).len(), 1);
-        assert!(citations("[", &passages()).is_empty());
-        assert!(citations("no number", &[]).is_empty());
+        assert_eq!(
+            citations("?", "[1] and [1], [0], [7], [x], [], [1, 9] [99999999999]", &passages()).len(),
+            1
+        );
+        assert!(citations("?", "[", &passages()).is_empty());
+        assert!(citations("?", "no number", &[]).is_empty());
     }
 }

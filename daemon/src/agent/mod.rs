@@ -349,7 +349,7 @@ impl Agent {
 
     fn finish(&mut self, cut: bool) -> Action {
         Action::Finish(Box::new(Answer {
-            citations: cite::citations(&self.text, &self.passages),
+            citations: cite::citations(&self.question, &self.text, &self.passages),
             text: std::mem::take(&mut self.text),
             steps: std::mem::take(&mut self.exchange),
             tool_calls: std::mem::take(&mut self.calls),

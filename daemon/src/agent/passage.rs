@@ -53,7 +53,7 @@ fn first_words(text: &str, max_chars: usize) -> Range<usize> {
 }
 
 /// Byte ranges of a text's sentences: they end at `.`, `!`, `?` before white space, and at an empty
-/// line or one that begins a list item. No range is empty and white space around them is left out.
+/// line, after a Markdown heading, and before a line that begins a list item. No range is empty and white space around them is left out.
 pub fn sentences(text: &str) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     let mut start = 0;
@@ -64,7 +64,7 @@ pub fn sentences(text: &str) -> Vec<Range<usize>> {
             // Not after the number of a list item.
             '.' | '!' | '?' => next.is_none_or(char::is_whitespace) && text[start..at].trim().len() > 2,
             '。' | '！' | '？' => true,
-            '\n' => begins_block(&text[at + 1..]),
+            '\n' => begins_block(&text[at + 1..]) || is_heading(text[start..at].trim_start()),
             _ => false,
         };
         if ends {
@@ -117,8 +117,14 @@ fn begins_block(rest: &str) -> bool {
     let line = rest.split('\n').next().unwrap_or_default().trim_start();
     let marker = line.split(' ').next().unwrap_or_default();
     line.is_empty()
+        || is_heading(line)
         || matches!(marker, "-" | "*" | "+" | "o")
         || marker.strip_suffix(['.', ')', ':']).is_some_and(|n| n.parse::<u32>().is_ok())
+}
+
+/// Markdown, from the second level on: one `#` begins a comment as often.
+fn is_heading(line: &str) -> bool {
+    line.starts_with("##")
 }
 
 fn push_trimmed(text: &str, range: Range<usize>, into: &mut Vec<Range<usize>>) {
@@ -171,9 +177,12 @@ mod tests {
 
     #[test]
     fn sentences_end_at_stops_empty_lines_and_list_items() {
-        let text = "One here. Two v1.2 there!\n\nThree\ncontinues\n- four\n2. five";
+        let text = "One here. Two v1.2 there!\n\nThree\ncontinues\n- four\n2. five\n## Six\nseven";
         let found: Vec<&str> = sentences(text).into_iter().map(|range| &text[range]).collect();
-        assert_eq!(found, ["One here.", "Two v1.2 there!", "Three\ncontinues", "- four", "2. five"]);
+        assert_eq!(
+            found,
+            ["One here.", "Two v1.2 there!", "Three\ncontinues", "- four", "2. five", "## Six", "seven"]
+        );
     }
 
     #[test]

@@ -25,11 +25,14 @@ pub fn grammar(quotes: &Quotes) -> String {
     format!("root ::= {}\n{rules}", roots.join(" | "))
 }
 
-/// The sentences from `first` on that make up `at_least` characters, and the last one's place.
+/// The sentences from `first` on that make up `at_least` characters, or end their section, and the last
+/// one's place.
 fn run(passage: &[Sentence], first: usize, at_least: usize) -> (String, usize) {
     let mut text = passage[first].text.clone();
     let mut last = first;
-    while last + 1 < passage.len() && text.chars().count() < at_least {
+    // Not into the next section.
+    let goes_on = |last: usize| passage.get(last + 1).is_some_and(|next| !next.text.starts_with("##"));
+    while goes_on(last) && text.chars().count() < at_least {
         text.push_str(&passage[last].gap);
         last += 1;
         text.push_str(&passage[last].text);
