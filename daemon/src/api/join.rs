@@ -10,6 +10,7 @@ use crate::protocol::http::{
     ErrorBody, ErrorCode, ImportRequest, IndexStatus, ModelEntry, PathRequest, SearchHit, SearchRequest,
     SearchResponse, Status,
 };
+use crate::worker::rss_bytes;
 use futures::Stream;
 use std::path::Path;
 use std::time::Instant;
@@ -156,7 +157,7 @@ pub fn status(handles: &Handles) -> Status {
         version: env!("CARGO_PKG_VERSION").into(),
         pid: std::process::id(),
         uptime_s: handles.started.elapsed().as_secs(),
-        rss_bytes: resident_bytes(),
+        rss_bytes: rss_bytes(std::process::id()).unwrap_or(0),
         workers: vec![engine, handles.extract.status()],
         model,
         adapter: None,
@@ -182,12 +183,4 @@ fn absolute(path: &str) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new(ErrorCode::Usage, format!("{path:?} is not an absolute path")))
-}
-
-/// Memory of this process, from the kernel; 0 when it does not say.
-fn resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kilobytes.unwrap_or(0) * 1024
 }
