@@ -5,8 +5,9 @@
 #[path = "../daemon/src/engine/testkit.rs"]
 pub mod testkit;
 
+use familiar_gguf::Writer;
 use std::path::{Path, PathBuf};
-use testkit::{HERMES, Writer};
+use testkit::HERMES;
 
 const WIDTH: u64 = 32;
 const FEED_FORWARD: u64 = 32;

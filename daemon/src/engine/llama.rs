@@ -4,10 +4,10 @@
 
 use super::batch::{Feed, Model, Sampled, Token};
 use super::format::{self, Grammar};
-use super::gguf::Header;
 use super::template::{Guard, Spellings, Template};
 use crate::protocol::frames::{Fault, Generate, Load, ModelInfo, Sampling};
 use crate::types::ToolFormat;
+use familiar_gguf::Header;
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_backend::LlamaBackend;
@@ -101,7 +101,7 @@ impl Weights {
         }
         let train_context = model.n_ctx_train();
         let wanted = if load.context == 0 { MAX_OWN_CONTEXT } else { load.context };
-        let flag = |key: &str| matches!(header.values.get(key), Some(super::gguf::Value::Bool(true)));
+        let flag = |key: &str| matches!(header.values.get(key), Some(familiar_gguf::Value::Bool(true)));
         let hint = |key: &str| header.number(key).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
         let info = ModelInfo {
             name: name.into(),

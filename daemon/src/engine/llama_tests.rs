@@ -15,7 +15,7 @@ impl Place {
     }
 
     fn load(&self, shape: &Tiny) -> Load {
-        load(tiny(shape).write(self.folder.path(), "tiny"), 2)
+        load(tiny(shape).write(self.folder.path(), "tiny").unwrap(), 2)
     }
 }
 

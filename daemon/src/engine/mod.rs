@@ -4,7 +4,6 @@
 
 mod batch;
 mod format;
-mod gguf;
 mod handle;
 mod llama;
 pub mod models;

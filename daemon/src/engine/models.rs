@@ -2,8 +2,8 @@
 //! the embedded model, written there when it is first needed. Pure Rust in the broker: headers are
 //! read, weights are only copied and hashed, and no model is ever loaded here.
 
-use super::gguf::{GgufError, Header};
 use crate::protocol::http::ModelEntry;
+use familiar_gguf::{GgufError, Header};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};

@@ -4,7 +4,7 @@ use crate::engine::testkit::{Tiny, tiny};
 fn place() -> (tempfile::TempDir, Models, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let models = Models::new(folder.path().join("models"));
-    let file = tiny(&Tiny::default()).write(folder.path(), "small");
+    let file = tiny(&Tiny::default()).write(folder.path(), "small").unwrap();
     (folder, models, file)
 }
 

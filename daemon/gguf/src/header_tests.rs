@@ -1,6 +1,10 @@
 use super::*;
-use crate::engine::testkit::{Tiny, Writer, tiny};
+use crate::Writer;
 use proptest::prelude::*;
+use testkit::{Tiny, tiny};
+
+#[path = "../../src/engine/testkit.rs"]
+mod testkit;
 
 fn read(bytes: &[u8]) -> Result<Header, GgufError> {
     let header = Header::read(bytes, bytes.len() as u64)?;

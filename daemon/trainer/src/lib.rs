@@ -1,0 +1,13 @@
+//! The trainer's arithmetic: LoRA adapters trained on the very GGUF file that is served. The base
+//! weights stay quantized in the mapped file; forward and backward are written by hand. It reads the
+//! model and what it is given; it never opens a socket, starts a process, or changes the model.
+//!
+//! Everything is laid out for one micro-kernel: see [`acts`].
+
+pub mod acts;
+pub mod dense;
+pub mod kernel;
+pub mod weight;
+
+#[cfg(test)]
+extern crate self as familiar_trainer;
