@@ -8,7 +8,9 @@ pub mod acts;
 pub mod dense;
 pub mod kernel;
 pub mod lora;
+pub mod optim;
 pub mod random;
+pub mod recipe;
 pub mod weight;
 
 #[cfg(test)]
