@@ -63,6 +63,8 @@ pub struct Kernels {
     lanes32: Product<f32>,
     lanes16: Product<f32>,
     pairs: Option<Product<u32>>,
+    pair_rows: fn(&[f32], &[f32], &mut [u32]),
+    pair_columns: fn(&[f32], &mut [u32]),
 }
 
 impl Kernels {
@@ -118,6 +120,18 @@ impl Kernels {
             // SAFETY: as in `multiply_add`.
             unsafe { pairs(m, k, a.checked(m, k), a.row, a.column, b.as_ptr(), c.as_mut_ptr()) }
         }
+    }
+
+    /// Pairs the values of two rows: `out[i] = pair(first[i], second[i])`.
+    pub fn pair_rows(&self, first: &[f32], second: &[f32], out: &mut [u32]) {
+        assert!(first.len() >= out.len() && second.len() >= out.len());
+        (self.pair_rows)(first, second, out);
+    }
+
+    /// Pairs the neighbours of a row: `out[i] = pair(row[2 * i], row[2 * i + 1])`.
+    pub fn pair_columns(&self, row: &[f32], out: &mut [u32]) {
+        assert!(row.len() >= 2 * out.len());
+        (self.pair_columns)(row, out);
     }
 }
 

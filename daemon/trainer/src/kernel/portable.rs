@@ -1,13 +1,27 @@
 //! Kernels in plain Rust, in the shape that LLVM turns into vectors: NEON, or whatever there is.
 
-use super::{Kernels, Product};
+use super::{Kernels, Product, pair};
 
 pub static KERNELS: Kernels = Kernels {
     name: "portable",
     lanes32: product::<32> as Product<f32>,
     lanes16: product::<16> as Product<f32>,
     pairs: None,
+    pair_rows,
+    pair_columns,
 };
+
+pub fn pair_rows(first: &[f32], second: &[f32], out: &mut [u32]) {
+    for ((out, first), second) in out.iter_mut().zip(first).zip(second) {
+        *out = pair(*first, *second);
+    }
+}
+
+pub fn pair_columns(row: &[f32], out: &mut [u32]) {
+    for (out, two) in out.iter_mut().zip(row.chunks_exact(2)) {
+        *out = pair(two[0], two[1]);
+    }
+}
 
 /// Lanes worked on at once, so that the sums of a tile stay in 32 registers of 128 bits.
 const CHUNK: usize = 16;

@@ -1,7 +1,7 @@
 //! Kernels for x86-64: AVX-512 (also with products of bfloat16), and AVX2 with FMA. A tile's sums stay in
 //! registers for the whole of `k` and are added to `c` at the end.
 
-use super::{Kernels, Product};
+use super::{Kernels, Product, portable};
 use crate::acts::LANES;
 use std::arch::x86_64::*;
 
@@ -10,6 +10,8 @@ static AVX512_BF16: Kernels = Kernels {
     lanes32: avx512::<2> as Product<f32>,
     lanes16: avx512::<1> as Product<f32>,
     pairs: Some(avx512_pairs as Product<u32>),
+    pair_rows: portable::pair_rows,
+    pair_columns: portable::pair_columns,
 };
 
 static AVX512: Kernels = Kernels { name: "AVX-512", pairs: None, ..AVX512_BF16 };
@@ -19,6 +21,7 @@ static AVX2: Kernels = Kernels {
     lanes32: avx2::<2> as Product<f32>,
     lanes16: avx2::<1> as Product<f32>,
     pairs: None,
+    ..portable::KERNELS
 };
 
 /// Those that this CPU runs, the fastest first.
