@@ -13,12 +13,14 @@ mod kept;
 pub mod kernel;
 pub mod lora;
 pub mod math;
+pub mod measure;
 pub mod model;
 pub mod norm;
 pub mod random;
 pub mod rope;
 pub mod run;
 pub mod shape;
+mod split;
 pub mod weight;
 
 #[cfg(test)]
