@@ -7,6 +7,7 @@
 pub mod acts;
 pub mod dense;
 pub mod kernel;
+pub mod synth;
 pub mod weight;
 
 #[cfg(test)]
