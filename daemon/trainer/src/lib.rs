@@ -5,6 +5,7 @@
 //! Everything is laid out for one micro-kernel: see [`acts`].
 
 pub mod acts;
+pub mod adapter;
 pub mod dense;
 pub mod kernel;
 pub mod lora;
