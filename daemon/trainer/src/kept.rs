@@ -1,6 +1,7 @@
 //! Activations put away between the forward and the backward pass, whole or rounded to bfloat16.
 
 use crate::acts::Acts;
+use crate::kernel::bf16;
 use crate::weight::Precision;
 use rayon::prelude::*;
 
@@ -19,7 +20,7 @@ impl Kept {
         }
         let mut values = vec![0; acts.values().len()];
         let runs = values.par_chunks_mut(RUN).zip(acts.values().par_chunks(RUN));
-        runs.for_each(|(to, from)| to.iter_mut().zip(from).for_each(|(to, from)| *to = rounded(*from)));
+        runs.for_each(|(to, from)| to.iter_mut().zip(from).for_each(|(to, from)| *to = bf16(*from) as u16));
         Kept::Half { values, features: acts.features(), tokens: acts.tokens() }
     }
 
@@ -37,35 +38,9 @@ impl Kept {
     }
 }
 
-/// The nearest bfloat16, the even one of two; not-a-number stays so.
-#[inline(always)]
-fn rounded(value: f32) -> u16 {
-    let bits = value.to_bits();
-    let up = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
-    let quiet = (bits >> 16) | 0x40;
-    (if value.is_nan() { quiet } else { up }) as u16
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn halves_are_the_nearest_ones() {
-        let cases = [
-            (1.0, 1.0),
-            (1.0 + 1.0 / 256.0, 1.0),
-            (1.0 + 3.0 / 256.0, 1.0 + 4.0 / 256.0),
-            (1.0 + 1.1 / 256.0, 1.0 + 2.0 / 256.0),
-            (-3.0e-38, -3.0e-38),
-            (f32::INFINITY, f32::INFINITY),
-        ];
-        for (value, expected) in cases {
-            let half = f32::from_bits(u32::from(rounded(value)) << 16);
-            assert!(half == expected || ((half - expected) / expected).abs() < 1.0 / 256.0 && value < 0.0);
-        }
-        assert!(f32::from_bits(u32::from(rounded(f32::NAN)) << 16).is_nan());
-    }
 
     #[test]
     fn whole_ones_come_back_as_they_were() {

@@ -5,6 +5,7 @@
 //! Everything is laid out for one micro-kernel: see [`acts`].
 
 pub mod acts;
+pub mod adapter;
 pub mod attention;
 mod block;
 pub mod dense;
@@ -21,6 +22,7 @@ pub mod rope;
 pub mod run;
 pub mod shape;
 mod split;
+pub mod synth;
 pub mod weight;
 
 #[cfg(test)]
