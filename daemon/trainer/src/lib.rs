@@ -12,6 +12,7 @@ pub mod dense;
 pub mod gate;
 mod kept;
 pub mod kernel;
+mod lanes;
 pub mod lora;
 pub mod math;
 pub mod measure;
