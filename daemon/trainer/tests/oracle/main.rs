@@ -4,6 +4,7 @@
 mod figures;
 mod llama;
 mod served;
+mod torch;
 
 use familiar_trainer::lora::{Adapter, Target};
 use familiar_trainer::model::Model;
