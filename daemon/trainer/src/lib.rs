@@ -13,6 +13,7 @@ pub mod gate;
 pub mod head;
 mod kept;
 pub mod kernel;
+mod lanes;
 pub mod lora;
 pub mod math;
 pub mod measure;

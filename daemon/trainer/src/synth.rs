@@ -2,8 +2,8 @@
 //! loads and runs them, and what they say is nonsense. It writes the one file it is asked for, tensor by
 //! tensor, so that a large one needs little memory; it never reads a model.
 //!
-//! Weights are as wide as trained ones are, so that attention is neither uniform nor one-hot and logits
-//! spread by 2 to 3: what such a model computes is as sensitive to an error as a real one.
+//! Weights are as wide as trained ones are: attention is neither uniform nor one-hot, blocks add to their
+//! input about as much as it is, and logits spread by 2. So an error shows as it would in a real model.
 
 use familiar_gguf::{Kind, Writer};
 use rayon::prelude::*;
@@ -125,6 +125,7 @@ impl Shape {
             head_dim: 64,
             feed_forward: 768,
             vocabulary: 4096,
+            tied: false,
             window: tiny.window.map(|window| Window { size: 64, ..window }),
             ..tiny
         }
@@ -271,8 +272,16 @@ fn tensors(shape: &Shape, quantization: Quantization) -> io::Result<Vec<Tensor>>
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     let mut all = Vec::new();
-    // Logits are sums of `width` products with normed values: this is their deviation.
-    let head = 2.5 / (shape.width as f32).sqrt();
+    let root = (shape.width as f32).sqrt();
+    // Logits are sums of `width` products with normed values: this gives them their spread.
+    let head = 2.0 / root;
+    // What blocks read first has a deviation of 1; a tied embedding's is small beside what they add, or each
+    // token would foretell itself. Gemma multiplies embeddings by the root of the width.
+    let embedded = if shape.tied { 0.15 } else { 1.0 };
+    let embedding_deviation = if shape.architecture == "gemma3" { embedded / root } else { embedded };
+    let output_norm = if shape.tied { head / embedding_deviation } else { 1.0 };
+    // All blocks together add about as much as was there.
+    let added = (2.0 / shape.blocks as f32).sqrt().min(1.0);
     let embedding = if shape.tied { Role::Head } else { Role::Plain };
     let mut add = |tensor: Tensor| all.push(tensor);
     let matrix = |name: &str, columns: usize, rows: usize, role: Role, deviation: f32| Tensor {
@@ -291,11 +300,11 @@ fn tensors(shape: &Shape, quantization: Quantization) -> io::Result<Vec<Tensor>>
         mean,
         deviation,
     };
-    add(matrix("token_embd.weight", shape.width, shape.vocabulary, embedding, head));
+    add(matrix("token_embd.weight", shape.width, shape.vocabulary, embedding, embedding_deviation));
     if !shape.tied {
         add(matrix("output.weight", shape.width, shape.vocabulary, Role::Head, head));
     }
-    add(vector("output_norm.weight", shape.width, 1.0, 0.1));
+    add(vector("output_norm.weight", shape.width, output_norm, 0.1 * output_norm));
     if shape.rope_factors {
         add(vector("rope_freqs.weight", shape.head_dim / 2, 2.0, 0.4));
     }
@@ -310,10 +319,10 @@ fn tensors(shape: &Shape, quantization: Quantization) -> io::Result<Vec<Tensor>>
         linear("attn_q", shape.width, q, Role::Plain, SHARP);
         linear("attn_k", shape.width, kv, Role::Plain, SHARP);
         linear("attn_v", shape.width, kv, more, 1.0);
-        linear("attn_output", q, shape.width, Role::Plain, 1.0);
+        linear("attn_output", q, shape.width, Role::Plain, added);
         linear("ffn_gate", shape.width, shape.feed_forward, Role::Plain, 1.0);
         linear("ffn_up", shape.width, shape.feed_forward, Role::Plain, 1.0);
-        linear("ffn_down", shape.feed_forward, shape.width, more, 1.0);
+        linear("ffn_down", shape.feed_forward, shape.width, more, added);
         let norm = |part: &str, columns: usize, mean: f32| {
             vector(&name(&format!("{part}.weight")), columns, mean, 0.1 * mean)
         };
@@ -324,8 +333,8 @@ fn tensors(shape: &Shape, quantization: Quantization) -> io::Result<Vec<Tensor>>
             add(norm("attn_k_norm", shape.head_dim, SHARP));
         }
         if shape.architecture == "gemma3" {
-            add(norm("post_attention_norm", shape.width, 1.0));
-            add(norm("post_ffw_norm", shape.width, 1.0));
+            add(norm("post_attention_norm", shape.width, 0.5 * added));
+            add(norm("post_ffw_norm", shape.width, 0.5 * added));
         }
         if shape.architecture == "qwen2" {
             for (part, columns) in [("attn_q.bias", q), ("attn_k.bias", kv), ("attn_v.bias", kv)] {
