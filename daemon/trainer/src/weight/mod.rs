@@ -2,6 +2,7 @@
 //! product's gradient. Another backend (a GPU's) would implement these two and nothing else. A weight is
 //! read from the mapped file and dequantized tile by tile, each tile once for all tokens; never as a whole.
 
+mod blocks;
 mod tile;
 mod unpack;
 
