@@ -2,6 +2,8 @@
 //! faster than ggml's, whose results they equal bit for bit. The layouts are those of `ggml-common.h`, and
 //! so are the names: `d` is a block's scale, `dmin` that of its minima, `qs` the low bits of its values.
 
+use std::hint::black_box;
+
 /// How one type packs `out.len()` values into a block.
 pub trait Block {
     const VALUES: usize;
@@ -9,6 +11,15 @@ pub trait Block {
 
     /// `bytes` and `out` are of those lengths.
     fn read(bytes: &[u8], out: &mut [f32]);
+
+    /// One block after the other.
+    #[inline(always)]
+    fn read_all(bytes: &[u8], out: &mut [f32]) {
+        for (bytes, out) in bytes.chunks_exact(Self::BYTES).zip(out.chunks_exact_mut(Self::VALUES)) {
+            // Else LLVM takes the same byte of 16 blocks into each vector, which costs four times as much.
+            Self::read(&black_box(bytes)[..Self::BYTES], out);
+        }
+    }
 }
 
 /// Half of the types come in small blocks of 32 values.
@@ -114,6 +125,13 @@ impl Block for F16 {
     fn read(bytes: &[u8], out: &mut [f32]) {
         out[0] = half(bytes, 0);
     }
+
+    #[inline(always)]
+    fn read_all(bytes: &[u8], out: &mut [f32]) {
+        for (bytes, out) in bytes.chunks_exact(2).zip(out) {
+            *out = half(bytes, 0);
+        }
+    }
 }
 
 pub struct Q4_0;
@@ -124,7 +142,8 @@ impl Block for Q4_0 {
 
     #[inline(always)]
     fn read(bytes: &[u8], out: &mut [f32]) {
-        let codes = nibbles::<SMALL>(&bytes[2..]).map(|code| code - 8);
+        let mut codes = nibbles::<SMALL>(&bytes[2..]);
+        codes.iter_mut().for_each(|code| *code -= 8);
         scale(&codes, half(bytes, 0), out);
     }
 }
@@ -149,7 +168,8 @@ impl Block for Q5_0 {
 
     #[inline(always)]
     fn read(bytes: &[u8], out: &mut [f32]) {
-        let codes = five_bits(&bytes[6..], &bytes[2..6]).map(|code| code - 16);
+        let mut codes = five_bits(&bytes[6..], &bytes[2..6]);
+        codes.iter_mut().for_each(|code| *code -= 16);
         scale(&codes, half(bytes, 0), out);
     }
 }
@@ -190,7 +210,8 @@ impl Block for Iq4Nl {
 
     #[inline(always)]
     fn read(bytes: &[u8], out: &mut [f32]) {
-        let codes = nibbles::<SMALL>(&bytes[2..]).map(non_linear);
+        let mut codes = nibbles::<SMALL>(&bytes[2..]);
+        codes.iter_mut().for_each(|code| *code = non_linear(*code));
         scale(&codes, half(bytes, 0), out);
     }
 }
@@ -208,7 +229,8 @@ impl Block for Iq4Xs {
         let (low, qs) = bytes[4..].split_at(4);
         for (i, (out, qs)) in out.chunks_exact_mut(32).zip(qs.chunks_exact(16)).enumerate() {
             let bits = (low[i / 2] >> (4 * (i % 2)) & 15) as i32 | ((high >> (2 * i) & 3) as i32) << 4;
-            let codes = nibbles::<32>(qs).map(non_linear);
+            let mut codes = nibbles::<32>(qs);
+            codes.iter_mut().for_each(|code| *code = non_linear(*code));
             scale(&codes, d * (bits - 32) as f32, out);
         }
     }
@@ -224,12 +246,16 @@ impl Block for Q2K {
     fn read(bytes: &[u8], out: &mut [f32]) {
         let (scales, qs) = bytes.split_at(16);
         let (d, dmin) = (half(bytes, 80), half(bytes, 82));
-        for (group, out) in out.chunks_exact_mut(16).enumerate() {
-            let qs = &qs[group / 8 * 32 + group % 2 * 16..][..16];
-            let shift = group % 8 / 2 * 2;
-            let (d, m) = (d * (scales[group] & 15) as f32, dmin * (scales[group] >> 4) as f32);
-            for (out, q) in out.iter_mut().zip(qs) {
-                *out = d * (q >> shift & 3) as f32 - m;
+        for (group, out) in out.chunks_exact_mut(32).enumerate() {
+            // Each half of the block: four groups in the bits of the same 32 bytes.
+            let (part, shift) = (group / 4, group % 4 * 2);
+            let mut codes = [0; 32];
+            for (code, q) in codes.iter_mut().zip(&qs[part * 32..][..32]) {
+                *code = (q >> shift & 3) as i8;
+            }
+            for (i, (out, codes)) in out.chunks_exact_mut(16).zip(codes.chunks_exact(16)).enumerate() {
+                let scale = scales[2 * group + i];
+                scale_and_shift(codes, d * (scale & 15) as f32, -(dmin * (scale >> 4) as f32), out);
             }
         }
     }

@@ -65,26 +65,19 @@ fn read<B: Block>(bytes: &[u8], out: &mut [f32]) {
             return unsafe { read_avx2::<B>(bytes, out) };
         }
     }
-    read_plain::<B>(bytes, out);
+    B::read_all(bytes, out);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn read_avx512<B: Block>(bytes: &[u8], out: &mut [f32]) {
-    read_plain::<B>(bytes, out);
+    B::read_all(bytes, out);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 fn read_avx2<B: Block>(bytes: &[u8], out: &mut [f32]) {
-    read_plain::<B>(bytes, out);
-}
-
-#[inline(always)]
-fn read_plain<B: Block>(bytes: &[u8], out: &mut [f32]) {
-    for (bytes, out) in bytes.chunks_exact(B::BYTES).zip(out.chunks_exact_mut(B::VALUES)) {
-        B::read(bytes, out);
-    }
+    B::read_all(bytes, out);
 }
 
 #[cfg(test)]
