@@ -145,6 +145,11 @@ impl<'a> Weight<'a> {
         self.kind
     }
 
+    /// All its blocks, row after row.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// `y += W x`; `x` has `inputs` features and `y` `outputs`. Split over threads by rows of `W`.
     pub fn forward(&self, x: &Operand<'_>, y: &mut Acts) {
         self.check((self.inputs, self.outputs), x, y);
