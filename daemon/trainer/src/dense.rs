@@ -37,7 +37,7 @@ pub fn forward_operand(m: Strided<'_>, x: &Operand<'_>, y: &mut Acts) {
             let count = out.len() / LANES;
             match &pairs {
                 Some(pairs) => {
-                    let (m, x) = (pairs.from(row, column), x.pairs(p, column));
+                    let (m, x) = (pairs.at(row, column), x.pairs(p, column));
                     Kernels::best().multiply_add_pairs(count, terms.div_ceil(2), m, x, out);
                 }
                 None => {
@@ -92,7 +92,7 @@ impl Pairs {
     }
 
     /// From `row` and an even `column` on.
-    fn from(&self, row: usize, column: usize) -> Strided<'_, u32> {
+    fn at(&self, row: usize, column: usize) -> Strided<'_, u32> {
         let start = row * self.row + column / 2 * self.column;
         Strided { data: &self.words, start, row: self.row, column: self.column }
     }

@@ -1,6 +1,9 @@
 //! Kernels for x86-64: AVX-512 (also with products of bfloat16), and AVX2 with FMA. A tile's sums stay in
 //! registers for the whole of `k` and are added to `c` at the end.
 
+// A tile's loops have constant bounds and are unrolled into registers: indices say which.
+#![allow(clippy::needless_range_loop)]
+
 use super::{Kernels, Product, portable};
 use crate::acts::LANES;
 use std::arch::x86_64::*;

@@ -113,12 +113,12 @@ fn paired(values: &[f32], features: usize) -> Vec<u32> {
     pairs
 }
 
-/// Rows of a tile that stays in the second-level cache, and the inputs that are multiplied at once so
-/// that a panel's part stays near: found by measuring.
-const ROWS: usize = 128;
-const INPUTS: usize = 512;
-/// The same for the gradient, whose sums run along the rows.
-const GRADIENT_ROWS: usize = 256;
+/// A tile's rows and columns for `W x`: few rows, each read from the file in one piece, and long sums. Half
+/// of a second-level cache at most; these and the next were found by measuring.
+const ROWS: usize = 32;
+const INPUTS: usize = 2048;
+/// The same for `transpose(W) dy`, whose sums run along the rows.
+const GRADIENT_ROWS: usize = 512;
 const GRADIENT_INPUTS: usize = 256;
 
 thread_local! {
