@@ -4,9 +4,11 @@
 
 mod ggml;
 mod noise;
+mod training;
 
 pub use ggml::Gradient;
 pub use noise::Noise;
+pub use training::Training;
 
 use crate::acts::{Acts, LANES};
 use crate::kernel::{Kernels, Strided};

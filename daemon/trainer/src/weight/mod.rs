@@ -54,6 +54,18 @@ pub struct Operand<'a> {
     pairs: Vec<u32>,
 }
 
+/// Activations with their operand: what a linear that has an adapter needs of its input.
+pub struct Input<'a> {
+    pub acts: &'a Acts,
+    pub operand: Operand<'a>,
+}
+
+impl<'a> Input<'a> {
+    pub fn new(acts: &'a Acts, precision: Precision) -> Input<'a> {
+        Input { acts, operand: Operand::new(acts, precision) }
+    }
+}
+
 impl<'a> Operand<'a> {
     pub fn new(acts: &'a Acts, precision: Precision) -> Operand<'a> {
         Operand::of_panels(acts.values(), acts.features(), precision)
