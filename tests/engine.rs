@@ -2,7 +2,7 @@
 
 use crate::support::{BINARY, runtime, wait_for};
 use familiar::config::Config;
-use familiar::engine::{Engine, EngineError, Generation, Models, Output};
+use familiar::engine::{Adapters, Engine, EngineError, Generation, Models, Output};
 use familiar::protocol::frames::{Generate, Sampling};
 use familiar::types::{Finish, Message, Role, ToolChoice};
 use std::sync::Arc;
@@ -21,7 +21,8 @@ impl Place {
         let mut config = Config::default();
         change(&mut config);
         let (sender, receiver) = watch::channel(Arc::new(config));
-        let engine = Engine::with_program(Models::new(folder.path()), receiver, Some(BINARY.into()));
+        let (models, adapters) = (Models::new(folder.path()), Adapters::new(folder.path().join("adapters")));
+        let engine = Engine::with_program(models, adapters, receiver, Some(BINARY.into()));
         Place { engine, config: sender, folder }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every room with the rooms that it may use. Below, a folder or file of `daemon/src` is a room.
-const ALLOWED: [(&str, &[&str]); 17] = [
+const ALLOWED: [(&str, &[&str]); 18] = [
     ("types", &[]),
     ("protocol", &["types"]),
     ("config", &[]),
@@ -14,6 +14,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     ("worker", &["protocol"]),
     ("extract", &["protocol", "types", "worker"]),
     ("engine", &["types", "protocol", "config", "worker"]),
+    ("learn", &["types", "protocol", "config", "worker"]),
     // `extract` only in tests, where documents are read in process.
     ("index", &["types", "protocol", "config", "policy", "memory", "worker", "extract"]),
     ("store", &["types", "protocol"]),
@@ -24,7 +25,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
         &["types", "protocol", "agent", "config", "daemon", "engine", "index", "session", "store", "worker"],
     ),
     ("daemon", &["memory", "protocol", "config", "api", "engine", "index", "session", "store", "worker"]),
-    ("cli", &["types", "protocol", "config", "daemon", "engine", "extract", "worker"]),
+    ("cli", &["types", "protocol", "config", "daemon", "engine", "extract", "learn", "worker"]),
     ("main", &["cli"]),
 ];
 

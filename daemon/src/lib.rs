@@ -11,6 +11,7 @@ pub mod daemon;
 pub mod engine;
 pub mod extract;
 pub mod index;
+pub mod learn;
 pub mod memory;
 pub mod policy;
 pub mod protocol;

@@ -134,7 +134,12 @@ pub enum Model {
         name: Option<String>,
     },
     /// Answer with this model from now on
-    Use { name: String },
+    Use {
+        name: String,
+        /// Put this adapter on it: a name, a file's path, or `none`
+        #[arg(long, value_name = "NAME")]
+        adapter: Option<String>,
+    },
     /// Show one model
     Info {
         name: String,
@@ -159,18 +164,25 @@ pub struct Worker {
     /// What it may read
     #[arg(long, num_args = 1.., value_name = "PATH")]
     pub read: Vec<PathBuf>,
+    /// The folder below which it may write
+    #[arg(long, value_name = "FOLDER")]
+    pub write: Option<PathBuf>,
     /// Bytes of address space; 0 = no limit
     #[arg(long, default_value_t = 0, value_name = "BYTES")]
     pub memory: u64,
     /// Allow the GPU's devices
     #[arg(long)]
     pub gpu: bool,
+    /// Take processor, disk and memory only when nobody else wants them
+    #[arg(long)]
+    pub background: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum WorkerKind {
     Engine,
     Extract,
+    Train,
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! an abort of llama.cpp ends nothing but that process. It opens the model file and nothing else.
 #![allow(unsafe_code)]
 
+use super::adapters::shown_name;
 use super::batch::{Feed, Model, Sampled, Token};
 use super::format::{self, Grammar};
 use super::template::{Guard, Spellings, Template};
@@ -12,8 +13,8 @@ use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::llama_batch::LlamaBatch;
-use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_2::model::{LlamaLoraAdapter, LlamaModel};
 use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::token::data::LlamaTokenData;
@@ -45,6 +46,8 @@ pub struct Weights {
     /// Tokens whose text belongs to an answer although they are control tokens.
     tags: Vec<Token>,
     info: ModelInfo,
+    /// Lives as long as the model. Locked only while a context is made.
+    adapter: Option<Mutex<LlamaLoraAdapter>>,
     parallel: u32,
     threads: i32,
     grid: usize,
@@ -63,9 +66,12 @@ impl Weights {
         let backend = backend().map_err(unusable)?;
         let layers = if backend.supports_gpu_offload() { load.gpu_layers } else { 0 };
         let params = LlamaModelParams::default().with_n_gpu_layers(layers);
-        let model = LlamaModel::load_from_file(backend, path, &params)
+        let mut model = LlamaModel::load_from_file(backend, path, &params)
             .map_err(|e| unusable(reason(&e.to_string())))?;
-        Weights::describe(model, &name, &header, load, layers).map_err(unusable)
+        let adapter = load.adapter.as_deref().map(|path| adapter(&mut model, path)).transpose()?;
+        let mut weights = Weights::describe(model, &name, &header, load, layers).map_err(unusable)?;
+        weights.adapter = adapter.map(Mutex::new);
+        Ok(weights)
     }
 
     fn describe(
@@ -105,6 +111,7 @@ impl Weights {
         let hint = |key: &str| header.number(key).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
         let info = ModelInfo {
             name: name.into(),
+            adapter: load.adapter.as_deref().and_then(shown_name),
             architecture: header.architecture().into(),
             parameters: model.n_params(),
             size_bytes: model.size(),
@@ -129,6 +136,7 @@ impl Weights {
             marks: Spellings::new(marks),
             tags,
             info,
+            adapter: None,
             parallel: load.parallel.clamp(1, MAX_PARALLEL),
             threads: threads.min(512) as i32,
             grid: if layers > 0 { GPU_GRID } else { CPU_GRID },
@@ -157,7 +165,12 @@ impl Weights {
             ))
         };
         let backend = backend().map_err(failed)?;
-        let context = self.model.new_context(backend, params).map_err(|e| failed(reason(&e.to_string())))?;
+        let mut context =
+            self.model.new_context(backend, params).map_err(|e| failed(reason(&e.to_string())))?;
+        if let Some(adapter) = &self.adapter {
+            let mut adapter = adapter.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            context.lora_adapter_set(&mut adapter, 1.0).map_err(|e| failed(reason(&e.to_string())))?;
+        }
         Ok(Host { weights: self, context, batch: LlamaBatch::new(GPU_GRID, 1) })
     }
 
@@ -384,6 +397,19 @@ fn validate(sampling: &Sampling) -> Result<(), Fault> {
         }
         None => Ok(()),
     }
+}
+
+/// Reads an adapter onto the model. llama.cpp checks that its tensors are those of the model.
+fn adapter(model: &mut LlamaModel, path: &str) -> Result<LlamaLoraAdapter, Fault> {
+    let unusable = |why: String| {
+        let name = shown_name(path).unwrap_or_default();
+        Fault::Model(format!(
+            "the adapter `{name}` cannot be used: {why}; `familiar model use NAME --adapter none` goes on without"
+        ))
+    };
+    // llama.cpp asks a file that is not there to be, and reads past one that is cut.
+    Header::open(Path::new(path)).map_err(|e| unusable(e.to_string()))?;
+    model.lora_adapter_init(path).map_err(|e| unusable(reason(&e.to_string())))
 }
 
 fn token_text(model: &LlamaModel, token: LlamaToken) -> String {

@@ -20,7 +20,14 @@ impl Place {
 }
 
 fn load(path: PathBuf, parallel: u32) -> Load {
-    Load { path: path.to_string_lossy().into_owned(), context: 0, threads: 1, gpu_layers: 0, parallel }
+    Load {
+        path: path.to_string_lossy().into_owned(),
+        adapter: None,
+        context: 0,
+        threads: 1,
+        gpu_layers: 0,
+        parallel,
+    }
 }
 
 fn ask(text: &str) -> Generate {

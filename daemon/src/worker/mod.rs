@@ -7,8 +7,10 @@ pub mod child;
 mod codec;
 pub mod jail;
 mod link;
+mod priority;
 mod probe;
 mod seccomp;
+pub mod signals;
 mod supervise;
 
 pub use jail::Jail;

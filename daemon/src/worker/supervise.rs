@@ -19,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub enum Kind {
     Engine,
     Extract,
+    Train,
 }
 
 impl Kind {
@@ -26,6 +27,7 @@ impl Kind {
         match self {
             Kind::Engine => "engine",
             Kind::Extract => "extract",
+            Kind::Train => "train",
         }
     }
 }
