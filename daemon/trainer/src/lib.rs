@@ -7,6 +7,8 @@
 pub mod acts;
 pub mod dense;
 pub mod kernel;
+pub mod lora;
+pub mod random;
 pub mod weight;
 
 #[cfg(test)]
