@@ -1,4 +1,9 @@
 //! Learning.
+mod data;
+mod examples;
+mod folder;
+mod spec;
+mod tokens;
 use crate::protocol::frames::{Fault, Reply, Request};
 use crate::worker::child::Job;
 use std::sync::mpsc::Receiver;
