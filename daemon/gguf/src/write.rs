@@ -8,7 +8,21 @@ use std::path::{Path, PathBuf};
 #[derive(Default)]
 pub struct Writer {
     entries: Vec<(String, Vec<u8>)>,
-    tensors: Vec<(String, Vec<u64>, Kind, Vec<u8>)>,
+    tensors: Vec<Entry>,
+}
+
+/// A tensor's place in the header, and its bytes unless they come later.
+struct Entry {
+    name: String,
+    shape: Vec<u64>,
+    kind: Kind,
+    bytes: Option<Vec<u8>>,
+}
+
+impl Entry {
+    fn size(&self) -> u64 {
+        self.kind.size(self.shape.iter().product()).expect("checked when it was added")
+    }
 }
 
 impl Writer {
@@ -66,7 +80,17 @@ impl Writer {
     /// When `bytes` is not as long as `shape` and `kind` say.
     pub fn packed(mut self, name: &str, shape: &[u64], kind: Kind, bytes: Vec<u8>) -> Writer {
         assert_eq!(kind.size(shape.iter().product()), Some(bytes.len() as u64), "the size of {name}");
-        self.tensors.push((name.into(), shape.to_vec(), kind, bytes));
+        self.tensors.push(Entry { name: name.into(), shape: shape.to_vec(), kind, bytes: Some(bytes) });
+        self
+    }
+
+    /// A tensor whose bytes [`Writer::write_with`] asks for, so that they need never be in memory together.
+    ///
+    /// # Panics
+    /// When it has more elements than can be.
+    pub fn later(mut self, name: &str, shape: &[u64], kind: Kind) -> Writer {
+        assert!(kind.size(shape.iter().product()).is_some(), "the size of {name}");
+        self.tensors.push(Entry { name: name.into(), shape: shape.to_vec(), kind, bytes: None });
         self
     }
 
@@ -78,6 +102,38 @@ impl Writer {
     }
 
     pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
+        self.write_with(out, |name, _| Err(io::Error::other(format!("nothing was given for {name}"))))
+    }
+
+    /// Writes the file; `fill(name, out)` writes the packed bytes of each tensor that was announced by
+    /// [`Writer::later`], in the order of the announcements. An error when it writes too many or too few.
+    pub fn write_with(
+        &self,
+        out: &mut impl Write,
+        mut fill: impl FnMut(&str, &mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        out.write_all(&self.header())?;
+        for (at, tensor) in self.tensors.iter().enumerate() {
+            let size = tensor.size();
+            match &tensor.bytes {
+                Some(bytes) => out.write_all(bytes)?,
+                None => {
+                    let mut counted = Counted { out, bytes: 0 };
+                    fill(&tensor.name, &mut counted)?;
+                    if counted.bytes != size {
+                        let (name, got) = (&tensor.name, counted.bytes);
+                        return Err(io::Error::other(format!("{name} has {size} bytes, {got} were given")));
+                    }
+                }
+            }
+            let last = at + 1 == self.tensors.len();
+            let padding = if last { 0 } else { size.next_multiple_of(ALIGNMENT as u64) - size };
+            out.write_all(&[0; ALIGNMENT][..padding as usize])?;
+        }
+        Ok(())
+    }
+
+    fn header(&self) -> Vec<u8> {
         let mut header = b"GGUF".to_vec();
         header.extend(3u32.to_le_bytes());
         header.extend((self.tensors.len() as u64).to_le_bytes());
@@ -87,23 +143,16 @@ impl Writer {
             header.extend(value);
         }
         let mut offset = 0u64;
-        for (name, shape, kind, bytes) in &self.tensors {
-            string(&mut header, name);
-            header.extend((shape.len() as u32).to_le_bytes());
-            shape.iter().for_each(|n| header.extend(n.to_le_bytes()));
-            header.extend(kind.id.to_le_bytes());
+        for tensor in &self.tensors {
+            string(&mut header, &tensor.name);
+            header.extend((tensor.shape.len() as u32).to_le_bytes());
+            tensor.shape.iter().for_each(|n| header.extend(n.to_le_bytes()));
+            header.extend(tensor.kind.id.to_le_bytes());
             header.extend(offset.to_le_bytes());
-            offset = (offset + bytes.len() as u64).next_multiple_of(ALIGNMENT as u64);
+            offset = (offset + tensor.size()).next_multiple_of(ALIGNMENT as u64);
         }
         pad(&mut header);
-        out.write_all(&header)?;
-        for (at, (.., bytes)) in self.tensors.iter().enumerate() {
-            out.write_all(bytes)?;
-            let last = at + 1 == self.tensors.len();
-            let padding = if last { 0 } else { bytes.len().next_multiple_of(ALIGNMENT) - bytes.len() };
-            out.write_all(&[0; ALIGNMENT][..padding])?;
-        }
-        Ok(())
+        header
     }
 
     /// Writes `NAME.gguf` into `folder` and returns its path.
@@ -113,6 +162,24 @@ impl Writer {
         self.write_to(&mut file)?;
         file.flush()?;
         Ok(path)
+    }
+}
+
+/// Counts what passes through.
+struct Counted<'a, W> {
+    out: &'a mut W,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Counted<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 
@@ -130,4 +197,30 @@ fn array(kind: u32, length: usize) -> Vec<u8> {
 fn string(out: &mut Vec<u8>, value: &str) {
     out.extend((value.len() as u64).to_le_bytes());
     out.extend(value.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_given_later_make_the_same_file() {
+        let shape = [5u64, 2];
+        let values: Vec<f32> = (0..10).map(|n| n as f32).collect();
+        let packed: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let start = || Writer::default().text("general.architecture", "llama").tensor("a", &[1], vec![7.0]);
+        let at_once = start().tensor("b", &shape, values).tensor("c", &[1], vec![8.0]).bytes();
+        let later = start().later("b", &shape, Kind::F32).tensor("c", &[1], vec![8.0]);
+        let mut out = Vec::new();
+        later
+            .write_with(&mut out, |name, out| {
+                assert_eq!(name, "b");
+                packed.chunks(7).try_for_each(|piece| out.write_all(piece))
+            })
+            .unwrap();
+        assert_eq!(out, at_once);
+        let short = later.write_with(&mut Vec::new(), |_, out| out.write_all(&packed[1..]));
+        assert!(short.unwrap_err().to_string().contains("b has 40 bytes, 39 were given"));
+        assert!(later.write_to(&mut Vec::new()).is_err());
+    }
 }

@@ -5,10 +5,24 @@
 //! Everything is laid out for one micro-kernel: see [`acts`].
 
 pub mod acts;
+pub mod adapter;
+pub mod attention;
+mod block;
 pub mod dense;
+pub mod gate;
+mod kept;
 pub mod kernel;
 pub mod lora;
+pub mod math;
+pub mod measure;
+pub mod model;
+pub mod norm;
 pub mod random;
+pub mod rope;
+pub mod run;
+pub mod shape;
+mod split;
+pub mod synth;
 pub mod weight;
 
 #[cfg(test)]
