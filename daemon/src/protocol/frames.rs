@@ -279,7 +279,7 @@ pub struct Trained {
     pub left_out: u64,
     /// Steps skipped for numbers that were not finite, in the whole job.
     pub skipped: u64,
-    /// The largest resident memory of the worker, in bytes.
+    /// The most resident memory that the worker had, in bytes, as whoever started it saw.
     pub peak_bytes: u64,
     /// The adapter's file, once it is finished.
     pub adapter: Option<String>,

@@ -15,7 +15,7 @@ mod supervise;
 
 pub use jail::Jail;
 pub use link::Handler;
-pub use supervise::{CRASH_LIMIT, Kind, Spec, Worker, rss_bytes};
+pub use supervise::{CRASH_LIMIT, Kind, Spec, Worker, peak_bytes, rss_bytes};
 
 use crate::protocol::frames::{Event, Fault, Reply};
 use std::time::Duration;
