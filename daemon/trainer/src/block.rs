@@ -150,7 +150,10 @@ impl Block<'_> {
     /// The gradient by what [`Self::placed`] was given, where `dy` is that by what it gave.
     fn placed_backward(&self, x: &Acts, norm: &Option<Norm>, mut dy: Acts, step: Step<'_>) -> Acts {
         step.rotation.apply(&mut dy, self.heads.size, Direction::Backward);
-        norm.as_ref().map_or(dy.clone(), |norm| through(norm, x, &dy))
+        match norm {
+            Some(norm) => through(norm, x, &dy),
+            None => dy,
+        }
     }
 
     /// Turns `dy`, the gradient by the block's output, into that by its input `x`, and adds the adapter's to

@@ -15,6 +15,7 @@ pub mod kernel;
 pub mod lora;
 pub mod math;
 pub mod measure;
+pub mod memory;
 pub mod model;
 pub mod norm;
 pub mod optim;
