@@ -10,6 +10,7 @@ pub mod attention;
 mod block;
 pub mod dense;
 pub mod gate;
+pub mod head;
 mod kept;
 pub mod kernel;
 pub mod lora;
