@@ -12,6 +12,7 @@ pub mod engine;
 pub mod extract;
 pub mod index;
 pub mod learn;
+mod llama;
 pub mod memory;
 pub mod policy;
 pub mod protocol;

@@ -43,20 +43,20 @@ impl Adapters {
         if setting == NONE {
             return Ok(None);
         }
-        let path = if setting.starts_with('/') {
-            PathBuf::from(setting)
-        } else if plain(setting) {
-            self.folder.join(format!("{setting}.gguf"))
-        } else {
-            return Err(AdapterError::BadName(
-                setting.chars().take(80).flat_map(char::escape_debug).collect(),
-            ));
-        };
+        let path = if setting.starts_with('/') { PathBuf::from(setting) } else { self.new_path(setting)? };
         if path.is_file() {
             return Ok(Some(path));
         }
         let name = setting.into();
         Err(AdapterError::NotFound { name, path: path.to_string_lossy().into_owned() })
+    }
+
+    /// Where the adapter of this name is, or would be.
+    pub fn new_path(&self, name: &str) -> Result<PathBuf, AdapterError> {
+        if plain(name) && name != NONE {
+            return Ok(self.folder.join(format!("{name}.gguf")));
+        }
+        Err(AdapterError::BadName(name.chars().take(80).flat_map(char::escape_debug).collect()))
     }
 }
 

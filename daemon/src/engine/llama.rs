@@ -1,17 +1,16 @@
-//! llama.cpp behind [`Model`]: the one file that talks to it, used only in the engine worker, where
-//! an abort of llama.cpp ends nothing but that process. It opens the model file and nothing else.
-#![allow(unsafe_code)]
+//! llama.cpp behind [`Model`], used only in the engine worker, where an abort of llama.cpp ends nothing
+//! but that process. It opens the model's file and its adapter's, and nothing else.
 
 use super::adapters::shown_name;
 use super::batch::{Feed, Model, Sampled, Token};
 use super::format::{self, Grammar};
 use super::template::{Guard, Spellings, Template};
+use crate::llama::{self, backend, reason, system_line};
 use crate::protocol::frames::{Fault, Generate, Load, ModelInfo, Sampling};
 use crate::types::ToolFormat;
 use familiar_gguf::Header;
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::LlamaContextParams;
-use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::model::{LlamaLoraAdapter, LlamaModel};
@@ -20,10 +19,9 @@ use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::token::data::LlamaTokenData;
 use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 use llama_cpp_2::token_type::LlamaTokenAttr;
-use std::ffi::{CStr, c_char, c_void};
 use std::num::NonZeroU32;
 use std::path::Path;
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 
 /// Context of a sequence when the settings leave it to the model.
 const MAX_OWN_CONTEXT: u32 = 8192;
@@ -62,8 +60,8 @@ impl Weights {
         let unusable = |why: String| Fault::Model(format!("the model `{name}` cannot be used: {why}"));
         let header = Header::open(path).map_err(|e| unusable(e.to_string()))?;
         header.check().map_err(|e| unusable(e.to_string()))?;
-        LOGGED.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clear();
         let backend = backend().map_err(unusable)?;
+        llama::forget();
         let layers = if backend.supports_gpu_offload() { load.gpu_layers } else { 0 };
         let params = LlamaModelParams::default().with_n_gpu_layers(layers);
         let mut model = LlamaModel::load_from_file(backend, path, &params)
@@ -418,55 +416,6 @@ fn token_text(model: &LlamaModel, token: LlamaToken) -> String {
         return String::new();
     }
     vocab.text(token).map_or_else(String::new, |text| text.to_string_lossy().into_owned())
-}
-
-/// llama.cpp's global state, started once in a process and never stopped: the process ends instead.
-fn backend() -> Result<&'static LlamaBackend, String> {
-    static BACKEND: OnceLock<Result<LlamaBackend, String>> = OnceLock::new();
-    let started = BACKEND.get_or_init(|| {
-        // SAFETY: `log` is a static function that takes what llama.cpp's log callback type says, and
-        // the user data pointer is never read.
-        unsafe { llama_cpp_sys_2::llama_log_set(Some(log), std::ptr::null_mut()) };
-        LlamaBackend::init().map_err(|e| e.to_string())
-    });
-    started.as_ref().map_err(Clone::clone)
-}
-
-fn system_line() -> String {
-    // SAFETY: llama.cpp returns a pointer to a NUL-terminated string that lives as long as the process;
-    // calls that could rewrite it are made only while a model is loaded, one at a time.
-    let line = unsafe { CStr::from_ptr(llama_cpp_sys_2::llama_print_system_info()) };
-    line.to_string_lossy().trim().into()
-}
-
-/// The last error lines of llama.cpp, which says there why it refuses a file.
-static LOGGED: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-/// What llama.cpp logged last, or `otherwise`.
-fn reason(otherwise: &str) -> String {
-    let mut lines = LOGGED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    if lines.is_empty() { otherwise.into() } else { std::mem::take(&mut *lines).join("; ") }
-}
-
-/// Sends warnings and errors to stderr, which the broker keeps, and remembers errors.
-extern "C" fn log(level: llama_cpp_sys_2::ggml_log_level, text: *const c_char, _: *mut c_void) {
-    let wanted =
-        level == llama_cpp_sys_2::GGML_LOG_LEVEL_WARN || level == llama_cpp_sys_2::GGML_LOG_LEVEL_ERROR;
-    if !wanted || text.is_null() {
-        return;
-    }
-    // SAFETY: llama.cpp passes a NUL-terminated string that lives for this call.
-    let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
-    let text = text.trim_end();
-    eprintln!("llama.cpp: {text}");
-    if level == llama_cpp_sys_2::GGML_LOG_LEVEL_ERROR {
-        let mut lines = LOGGED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if lines.len() < 3 {
-            // Its lines begin with the function's name, which helps nobody here.
-            let line = text.split_once(": ").map_or(text, |(_, rest)| rest);
-            lines.push(line.chars().take(300).collect());
-        }
-    }
 }
 
 #[cfg(test)]

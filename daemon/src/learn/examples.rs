@@ -4,17 +4,23 @@
 use super::data::{DataError, Row, Segment, Source};
 use super::spec::Long;
 use super::tokens::Tokenizer;
+use familiar_trainer::pack::Example;
 
-/// One example in tokens.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Example {
-    pub tokens: Vec<u32>,
-    /// Of each token, as something to be predicted; the first cannot be.
-    pub weights: Vec<f32>,
-    pub kl: f32,
-    /// What stands before the learned tokens when the base model teaches them, in place of what is not
-    /// learned at the start.
-    pub teacher: Option<Vec<u32>>,
+/// How many tokens fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// In an example: as a micro-batch and the model's context hold.
+    pub example: usize,
+    /// In what a teacher sees: as the model's context holds.
+    pub teacher: usize,
+}
+
+impl Room {
+    /// `context` is 0 where the model does not say.
+    pub fn new(micro_batch: usize, context: u32) -> Room {
+        let teacher = if context == 0 { usize::MAX } else { context as usize };
+        Room { example: micro_batch.min(teacher), teacher }
+    }
 }
 
 /// All that can be learned from.
@@ -31,8 +37,8 @@ enum Refusal {
     Wrong(String),
 }
 
-/// Makes examples of at most `room` tokens.
-pub fn of(rows: Vec<Row>, tokenizer: &Tokenizer, room: usize, long: Long) -> Result<Examples, DataError> {
+/// Makes examples that fit.
+pub fn of(rows: Vec<Row>, tokenizer: &Tokenizer, room: Room, long: Long) -> Result<Examples, DataError> {
     let count = rows.len();
     let (mut all, mut first) = (Vec::new(), None);
     for row in rows {
@@ -51,26 +57,32 @@ pub fn of(rows: Vec<Row>, tokenizer: &Tokenizer, room: usize, long: Long) -> Res
     }
 }
 
-fn example(row: Row, tokenizer: &Tokenizer, room: usize, long: Long) -> Result<Example, Refusal> {
+fn example(row: Row, tokenizer: &Tokenizer, room: Room, long: Long) -> Result<Example, Refusal> {
     let (tokens, weights) = match row.source {
         Source::Tokens { tokens, weights } => (known(tokens, tokenizer.size())?, weights),
         Source::Segments { segments, end } => encoded(&segments, end, tokenizer),
     };
-    if !weights.iter().skip(1).any(|weight| *weight > 0.0) {
-        return Err(Refusal::LeftOut("it has no token to learn".into()));
-    }
     let teacher = row.teacher.map(|segments| tokenizer.encode(&segments).0);
-    let length = tokens.len() + teacher.as_ref().map_or(0, Vec::len);
-    if length > room {
-        let what = format!("it has {length} tokens and {room} fit");
-        return Err(match long {
-            Long::Skip => Refusal::LeftOut(what),
-            Long::Fail => Refusal::Wrong(format!(
-                "{what}: cut it, raise `recipe.tokens`, or set `long = \"skip\"` to leave such out"
-            )),
-        });
+    let example = Example { tokens, weights, kl: row.kl, teacher };
+    let Some(first) = example.first_learned() else {
+        return Err(Refusal::LeftOut("it has no token to learn".into()));
+    };
+    let learned = example.tokens.len() - first;
+    let taught = example.teacher.as_ref().map_or(0, |teacher| teacher.len() + learned);
+    let (has, fits, way_out) = match example.tokens.len() > room.example {
+        true => (example.tokens.len(), room.example, "raise `recipe.tokens`"),
+        false => (taught, room.teacher, "shorten its `teacher`"),
+    };
+    if has <= fits {
+        return Ok(example);
     }
-    Ok(Example { tokens, weights, kl: row.kl, teacher })
+    let what = format!("it has {has} tokens and {fits} fit");
+    Err(match long {
+        Long::Skip => Refusal::LeftOut(what),
+        Long::Fail => {
+            Refusal::Wrong(format!("{what}: cut it, {way_out}, or set `long = \"skip\"` to leave such out"))
+        }
+    })
 }
 
 fn known(tokens: Vec<u32>, vocabulary: u32) -> Result<Vec<u32>, Refusal> {

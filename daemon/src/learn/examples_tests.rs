@@ -27,7 +27,7 @@ fn tokenizer(writer: familiar_gguf::Writer) -> Tokenizer {
 fn examples(text: &str, room: usize, long: Long) -> Result<Examples, String> {
     let tokenizer = tokenizer(tiny(&Tiny::default()));
     let (rows, _) = data::read(text.as_bytes()).unwrap();
-    of(rows, &tokenizer, room, long).map_err(|error| error.to_string())
+    of(rows, &tokenizer, Room::new(room, 512), long).map_err(|error| error.to_string())
 }
 
 fn one(text: &str) -> Example {
@@ -97,6 +97,18 @@ fn what_does_not_fit_is_named_or_left_out() {
     assert_eq!((some.all.len(), some.left_out), (1, 1));
     let none = examples(text, 2, Long::Skip).unwrap_err();
     assert!(none.contains("none of the 2 examples") && none.contains("data.jsonl:1"), "{none}");
+}
+
+#[test]
+fn a_teacher_may_see_more_than_a_micro_batch_and_no_more_than_the_model() {
+    let text = |words: usize| {
+        let teacher = "ab".repeat(words);
+        format!(r#"{{"prompt":"a","completion":"b","teacher":[{{"text":"{teacher}"}}]}}"#)
+    };
+    let taught = examples(&text(100), 16, Long::Fail).unwrap().all.remove(0).teacher.unwrap();
+    assert_eq!((taught[0], taught.len()), (BEGIN, 201));
+    let said = examples(&text(260), 16, Long::Fail).unwrap_err();
+    assert!(said.contains("`teacher`") && said.contains("512 fit"), "{said}");
 }
 
 #[test]

@@ -57,6 +57,9 @@ impl Folder {
         Ok(folder)
     }
 
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
     pub fn data(&self) -> PathBuf {
         self.path.join("data.jsonl")
     }
@@ -132,9 +135,9 @@ impl Folder {
         let options =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&file);
         let out = options.map_err(failed)?;
-        let end = kept(BufReader::new(&out), step).map_err(failed)?;
+        let (end, last) = kept(BufReader::new(&out), step).map_err(failed)?;
         out.set_len(end).map_err(failed)?;
-        Ok(Log { out, file, end, pending: Vec::new() })
+        Ok(Log { out, file, end, last, pending: Vec::new() })
     }
 }
 
@@ -182,15 +185,16 @@ impl<W: Write> Write for Hashed<W> {
     }
 }
 
-/// Bytes of the log's whole lines up to `step`.
-fn kept(mut log: impl BufRead, step: u64) -> io::Result<u64> {
-    let (mut keep, mut line) = (0, Vec::new());
+/// Bytes of the log's whole lines up to `step`, and the last of them.
+fn kept(mut log: impl BufRead, step: u64) -> io::Result<(u64, Option<Step>)> {
+    let (mut keep, mut last, mut line) = (0, None, Vec::new());
     loop {
         line.clear();
         let read = log.read_until(b'\n', &mut line)?;
-        let known = serde_json::from_slice::<Step>(&line).is_ok_and(|line| line.step <= step);
-        if read == 0 || !line.ends_with(b"\n") || !known {
-            return Ok(keep);
+        let known = serde_json::from_slice::<Step>(&line).ok().filter(|line| line.step <= step);
+        match known.filter(|_| line.ends_with(b"\n")) {
+            Some(known) => last = Some(known),
+            None => return Ok((keep, last)),
         }
         keep += read as u64;
     }
@@ -203,11 +207,18 @@ pub struct Log {
     file: PathBuf,
     /// Where the whole lines end.
     end: u64,
+    /// The line that it went on after.
+    last: Option<Step>,
     /// Lines that could not be written yet.
     pending: Vec<u8>,
 }
 
 impl Log {
+    /// What was logged last, before this process.
+    pub fn last(&self) -> Option<&Step> {
+        self.last.as_ref()
+    }
+
     /// Adds a line. It is in the kernel's hands when this returns, and survives the process. One that
     /// could not be written is tried again with the next.
     pub fn add(&mut self, step: &Step) -> Result<(), FolderError> {
@@ -302,6 +313,7 @@ mod tests {
         let mut log = folder.log_after(0).unwrap();
         (1..=5).for_each(|n| log.add(&step(n)).unwrap());
         let mut log = folder.log_after(3).unwrap();
+        assert_eq!(log.last().map(|last| last.step), Some(3));
         log.add(&Step { step: 4, loss: 2.5, ..Step::default() }).unwrap();
         let text = fs::read_to_string(folder.log()).unwrap();
         let steps: Vec<Step> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

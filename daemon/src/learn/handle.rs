@@ -59,7 +59,7 @@ impl LearnError {
     }
 }
 
-/// A job under way in a worker of its own. Dropping it ends the worker.
+/// A job under way in a worker of its own. Dropping it stops the worker as [`Training::stop`] does.
 pub struct Training {
     worker: Worker,
     call: Option<Call>,
@@ -103,8 +103,9 @@ impl Training {
 
     /// Asks the worker to give the cores back: it does so within 250 ms, and saves where it can.
     pub fn stop(&self) {
-        if let Some(pid) = self.pid.and_then(|pid| Pid::from_raw(pid as i32)) {
-            // One that has ended already needs no telling.
+        // Asked anew, since the number of one that has ended may be another's by now.
+        if let Some(pid) = self.worker.status().pid.and_then(|pid| Pid::from_raw(pid as i32)) {
+            // One that ends just now needs no telling.
             let _ = kill_process(pid, Signal::TERM);
         }
     }
@@ -126,6 +127,12 @@ impl Training {
             Err(WorkerError::Gone { how, .. }) => Err(LearnError::Ended { how, limited: self.limited }),
             Err(other) => Err(LearnError::Worker(other)),
         }
+    }
+}
+
+impl Drop for Training {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 

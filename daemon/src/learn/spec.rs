@@ -89,7 +89,7 @@ pub struct Run {
     pub threads: usize,
     /// Bytes of memory beside the model's file; 0 = no limit but the machine's.
     pub memory_bytes: u64,
-    /// Seconds of work between two checkpoints, at most 30.
+    /// Seconds of work between two checkpoints, at most 30; 0 = one after each micro-batch.
     pub checkpoint_s: u64,
     pub keep: Keep,
 }
@@ -140,9 +140,9 @@ impl Spec {
         if self.digest.len() != 64 || !self.digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return Err("`digest` must be the BLAKE3 of the model's file, 64 digits 0-9 a-f".into());
         }
-        if !(1..=LONGEST_INTERVAL).contains(&self.run.checkpoint_s) {
+        if self.run.checkpoint_s > LONGEST_INTERVAL {
             let has = self.run.checkpoint_s;
-            return Err(format!("`run.checkpoint_s` is {has} and must be from 1 to {LONGEST_INTERVAL}"));
+            return Err(format!("`run.checkpoint_s` is {has} and must be at most {LONGEST_INTERVAL}"));
         }
         if self.run.threads > 1024 {
             return Err(format!("`run.threads` is {} and must be at most 1024", self.run.threads));
@@ -155,6 +155,12 @@ impl Spec {
         let decides = (&self.digest, self.long, self.precision, &self.recipe, data);
         let text = serde_json::to_vec(&decides).expect("a spec holds only what JSON has");
         *blake3::hash(&text).as_bytes()
+    }
+
+    /// The recipe as JSON, each number as people would write it: one made from an `f32` directly has
+    /// digits that nobody wrote.
+    pub fn recipe_as_written(&self) -> serde_json::Value {
+        serde_json::to_string(&self.recipe).and_then(|text| serde_json::from_str(&text)).unwrap_or_default()
     }
 
     /// As a file that explains itself. Every value stands in it, so that a later default changes nothing.
@@ -194,7 +200,7 @@ fn plain(value: &serde_json::Value) -> String {
     }
 }
 
-const COMMENTS: [(&str, &str); 27] = [
+const COMMENTS: [(&str, &str); 28] = [
     ("model", "The base model's file, and its BLAKE3: the job goes on with no other file."),
     ("generation", "Written into the adapter's metadata."),
     ("long", "An example that does not fit: \"fail\" names it and ends the job, \"skip\" leaves it out."),
@@ -218,9 +224,13 @@ const COMMENTS: [(&str, &str); 27] = [
     ("recipe.max_skipped", "Steps in a row that may be skipped for numbers that are not finite."),
     ("recipe.beta1", "AdamW's."),
     ("recipe.beta2", "AdamW's."),
+    ("recipe.teacher_top", "How many of a teacher's likeliest tokens are kept for each learned one."),
     ("run.threads", "0 = all cores."),
     ("run.memory_bytes", "Memory beside the model's file; 0 = no limit but the machine's."),
-    ("run.checkpoint_s", "Seconds of work between two checkpoints, 1 to 30."),
+    (
+        "run.checkpoint_s",
+        "Seconds of work between two checkpoints, at most 30; 0 = one after each micro-batch.",
+    ),
     ("run.keep", "\"inside\" is faster than \"borders\" and needs more memory."),
 ];
 
@@ -286,7 +296,7 @@ mod tests {
         assert!(said("rank = 16", "rank = -1").contains("rank"));
         assert!(said("\"/models", "\"models").contains("absolute path"));
         assert!(said("abab", "xyz").contains("`digest`"));
-        assert!(said("checkpoint_s = 20", "checkpoint_s = 31").contains("from 1 to 30"));
+        assert!(said("checkpoint_s = 20", "checkpoint_s = 31").contains("at most 30"));
         assert!(said("learning_rate = 0.0002", "learning_rate = nan").contains("`learning_rate` is NaN"));
         assert!(said("long = \"fail\"", "long = \"cut\"").contains("cut"));
         assert!(read("spec.toml", "").unwrap_err().contains("model"));
@@ -297,7 +307,7 @@ mod tests {
     #[test]
     fn two_specs_are_one_too_many() {
         let folder = tempfile::tempdir().unwrap();
-        NAMES.map(|name| std::fs::write(folder.path().join(name), "").unwrap());
+        NAMES.iter().for_each(|name| std::fs::write(folder.path().join(name), "").unwrap());
         assert!(matches!(Spec::read(folder.path()), Err(SpecError::Both(_))));
     }
 

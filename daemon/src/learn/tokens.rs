@@ -2,12 +2,11 @@
 //! people wrote never becomes a control token; a chat template's own words may.
 
 use super::data::Segment;
+use crate::llama::{backend, forget, reason};
 use familiar_gguf::{Header, Value};
-use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
 use std::path::Path;
-use std::sync::OnceLock;
 
 /// The vocabulary of one model.
 pub struct Tokenizer {
@@ -22,8 +21,10 @@ impl Tokenizer {
     /// Reads the vocabulary of a model whose header is `header`. The error is a sentence.
     pub fn open(path: &Path, header: &Header) -> Result<Tokenizer, String> {
         let params = LlamaModelParams::default().with_vocab_only(true);
-        let model = LlamaModel::load_from_file(backend()?, path, &params)
-            .map_err(|error| format!("its vocabulary cannot be read: {error}"))?;
+        let backend = backend()?;
+        forget();
+        let model = LlamaModel::load_from_file(backend, path, &params)
+            .map_err(|error| format!("its vocabulary cannot be read: {}", reason(&error.to_string())))?;
         let space_prefix = match header.values.get("tokenizer.ggml.add_space_prefix") {
             Some(Value::Bool(prefix)) => *prefix,
             _ => header.text("tokenizer.ggml.model") == Some("llama"),
@@ -84,15 +85,4 @@ impl Tokenizer {
         let tokens = self.model.vocab().tokenize(text.as_bytes(), false, special);
         tokens.iter().filter_map(|token| u32::try_from(token.0).ok()).collect()
     }
-}
-
-/// llama.cpp's global state, started once in a process; what it would print is of no use here.
-fn backend() -> Result<&'static LlamaBackend, String> {
-    static BACKEND: OnceLock<Result<LlamaBackend, String>> = OnceLock::new();
-    let started = BACKEND.get_or_init(|| {
-        let mut backend = LlamaBackend::init().map_err(|error| error.to_string())?;
-        backend.void_logs();
-        Ok(backend)
-    });
-    started.as_ref().map_err(Clone::clone)
 }

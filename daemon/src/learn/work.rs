@@ -3,9 +3,9 @@
 //! killed at any moment: what is lost is what came after the last checkpoint.
 
 use super::data::{self, DataError};
-use super::examples::{self, Examples};
-use super::folder::{Folder, FolderError, Log};
-use super::spec::{Keep, Precision, Spec, SpecError};
+use super::examples::{self, Examples, Room};
+use super::folder::{Folder, FolderError, written};
+use super::spec::{self, Spec, SpecError};
 use super::tokens::Tokenizer;
 use crate::protocol::frames::{Event, Fault, Reply, Request, Step, Trained};
 use crate::worker::child::Job;
@@ -13,7 +13,9 @@ use crate::worker::signals;
 use familiar_gguf::{Gguf, Header};
 use familiar_trainer::adapter::{self, AdapterError, Meta};
 use familiar_trainer::model::Model;
-use familiar_trainer::trainer::{Report, Session, TrainError};
+use familiar_trainer::run::Keep;
+use familiar_trainer::session::{Report, Session, StepReport, TrainError};
+use familiar_trainer::weight::Precision;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -81,7 +83,9 @@ enum WorkError {
     OtherModel { path: PathBuf, has: String, wants: String },
     #[error(transparent)]
     Train(#[from] TrainError),
-    #[error("the adapter could not be written: {0}; what was there before stays, and `familiar learn train` tries again")]
+    #[error(
+        "the adapter could not be written: {0}; what was there before stays, and `familiar learn train` tries again"
+    )]
     Adapter(AdapterError),
     #[error("no threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
@@ -126,10 +130,194 @@ fn prepare(folder: &Folder) -> Result<(Spec, Examples, String), WorkError> {
     let data = File::open(folder.data()).map_err(DataError::from)?;
     let (rows, data) = data::read(BufReader::with_capacity(1 << 16, data))?;
     let tokenizer = Tokenizer::open(&spec.model, &header).map_err(unusable)?;
-    let context = usize::try_from(header.train_context()).unwrap_or(usize::MAX);
-    let room = if context == 0 { spec.recipe.tokens } else { spec.recipe.tokens.min(context) };
+    let room = Room::new(spec.recipe.tokens, header.train_context());
     let examples = examples::of(rows, &tokenizer, room, spec.long)?;
     Ok((spec, examples, data))
+}
+
+/// One job, from its checkpoint to its adapter.
+struct Work<'a> {
+    folder: &'a Folder,
+    spec: &'a Spec,
+    /// BLAKE3 of the data, in hex.
+    data: String,
+    job: &'a Job,
+}
+
+impl Work<'_> {
+    fn run(&self, examples: Examples) -> Result<Trained, WorkError> {
+        let unusable = |what: String| WorkError::Model { path: self.spec.model.clone(), what };
+        let gguf = Gguf::open(&self.spec.model).map_err(|error| unusable(error.to_string()))?;
+        let model = Model::open(&gguf).map_err(|error| unusable(error.to_string()))?;
+        let mut trained = Trained {
+            examples: examples.all.len() as u64,
+            left_out: examples.left_out as u64,
+            ..Trained::default()
+        };
+        let mut session = self.session(&model, examples)?;
+        trained.resumed_from = session.step();
+        let finished = self.steps(&mut session, &mut trained)?;
+        if finished {
+            trained.adapter = Some(self.finish(&session, &model)?);
+        }
+        Ok(Trained {
+            finished,
+            step: session.step(),
+            steps: session.steps(),
+            skipped: session.skipped(),
+            ..trained
+        })
+    }
+
+    /// As the checkpoint has it, or new.
+    fn session<'m>(&self, model: &'m Model<'m>, examples: Examples) -> Result<Session<'m>, WorkError> {
+        let state = self.folder.restore(&self.print())?;
+        let precision = match self.spec.precision {
+            spec::Precision::F32 => Precision::F32,
+            spec::Precision::Bf16 => Precision::Bf16,
+        };
+        let keep = match self.spec.run.keep {
+            spec::Keep::Borders => Keep::Borders,
+            spec::Keep::Inside => Keep::Inside,
+        };
+        let session = Session::new(model, self.spec.recipe.clone(), examples.all, precision, keep)?;
+        Ok(match state {
+            Some(state) => session.restore(&state)?,
+            None => session,
+        })
+    }
+
+    /// Trains until all steps are done, or until it is told to stop (`false`).
+    fn steps(&self, session: &mut Session<'_>, trained: &mut Trained) -> Result<bool, WorkError> {
+        let stop = self.job.stop_flag();
+        let mut log = self.folder.log_after(session.step())?;
+        trained.loss = log.last().map_or(0.0, |last| last.loss);
+        let mut pace = Pace::new(Duration::from_secs(self.spec.run.checkpoint_s));
+        while session.step() < session.steps() {
+            let report =
+                if stop.load(Ordering::Relaxed) { Report::Stopped } else { session.micro_batch(&stop)? };
+            trained.seconds = pace.begun.elapsed().as_secs_f64();
+            match report {
+                Report::Stopped => {
+                    self.save_in_haste(session);
+                    return Ok(false);
+                }
+                Report::Part => pace.micro_batch(),
+                Report::Step(report) => {
+                    pace.micro_batch();
+                    trained.loss = report.loss;
+                    trained.tokens += report.tokens;
+                    let step = pace.step(session, &report);
+                    note(trained, log.add(&step));
+                    self.job.event(Event::Step(step));
+                }
+            }
+            if pace.checkpoint_due() {
+                note(trained, self.save(session));
+                pace.saved();
+            }
+        }
+        Ok(true)
+    }
+
+    /// A last checkpoint, if there is something whole to save; else the one before has to do.
+    fn save_in_haste(&self, session: &Session<'_>) {
+        signals::hurry();
+        if session.whole()
+            && let Err(error) = self.save(session)
+        {
+            eprintln!("{error}");
+        }
+    }
+
+    /// The adapter. What it is made of is safe first, so that a full disk costs no work.
+    fn finish(&self, session: &Session<'_>, model: &Model<'_>) -> Result<String, WorkError> {
+        self.save(session)?;
+        let path = self.folder.adapter();
+        let meta = Meta {
+            architecture: model.shape.architecture.name().into(),
+            base: self.spec.digest.clone(),
+            generation: self.spec.generation,
+            manifest: self.data.clone(),
+            recipe: self.spec.recipe_as_written(),
+        };
+        adapter::save(session.adapter(), &meta, &path).map_err(|error| match error {
+            AdapterError::Io(error) => written(path.clone(), error).into(),
+            other => WorkError::Adapter(other),
+        })?;
+        Ok(path.to_string_lossy().into_owned())
+    }
+
+    fn save(&self, session: &Session<'_>) -> Result<(), FolderError> {
+        self.folder.save(&self.print(), |out| session.save(out))
+    }
+
+    fn print(&self) -> [u8; 32] {
+        self.spec.fingerprint(&self.data)
+    }
+}
+
+/// Training goes on without what could not be written; the next interval tries again.
+fn note(trained: &mut Trained, written: Result<(), FolderError>) {
+    let Err(error) = written else { return };
+    let warning = format!("{error}; training goes on");
+    eprintln!("{warning}");
+    if trained.warnings.len() < WARNINGS && !trained.warnings.contains(&warning) {
+        trained.warnings.push(warning);
+    }
+}
+
+/// When things happened, for checkpoints in time and an estimate of what is left.
+struct Pace {
+    interval: Duration,
+    begun: Instant,
+    saved: Instant,
+    /// Of the last micro-batch, and how long the longest took.
+    border: Instant,
+    longest: Duration,
+    step: Instant,
+    steps: u32,
+}
+
+impl Pace {
+    fn new(interval: Duration) -> Pace {
+        let now = Instant::now();
+        Pace { interval, begun: now, saved: now, border: now, longest: Duration::ZERO, step: now, steps: 0 }
+    }
+
+    fn micro_batch(&mut self) {
+        self.longest = self.longest.max(self.border.elapsed());
+        self.border = Instant::now();
+    }
+
+    /// True when the next micro-batch could end after the interval.
+    fn checkpoint_due(&self) -> bool {
+        self.saved.elapsed() + self.longest >= self.interval
+    }
+
+    fn saved(&mut self) {
+        self.saved = Instant::now();
+        self.border = self.saved;
+    }
+
+    fn step(&mut self, session: &Session<'_>, report: &StepReport) -> Step {
+        let took = self.step.elapsed();
+        self.step = Instant::now();
+        self.steps += 1;
+        let each = self.begun.elapsed() / self.steps;
+        let left = each.as_secs_f64() * session.steps().saturating_sub(session.step()) as f64;
+        Step {
+            step: session.step(),
+            steps: session.steps(),
+            loss: report.loss,
+            tokens: report.tokens,
+            tokens_per_s: (report.tokens as f64 / took.as_secs_f64().max(1e-9)) as f32,
+            rate: report.rate,
+            norm: report.norm,
+            skipped: report.skipped,
+            left_s: left.ceil() as u64,
+        }
+    }
 }
 
 /// BLAKE3 of a file, in hex.

@@ -6,7 +6,7 @@ use super::priority;
 use std::time::Duration;
 
 /// How long after the signal the process may still live.
-pub const GRACE: Duration = Duration::from_millis(200);
+pub const GRACE: Duration = Duration::from_millis(150);
 /// The exit code of a process that did not end by itself in that time: 128 and the signal's number.
 pub const TERMINATED: i32 = 128 + libc::SIGTERM;
 
@@ -16,6 +16,11 @@ pub fn hold() {
     let set = both();
     // SAFETY: `set` is a valid set, and the old mask is not asked for.
     unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) };
+}
+
+/// Takes the calling thread out of the background, to save what it can before the end comes.
+pub fn hurry() {
+    priority::listen();
 }
 
 /// Calls `stop` upon the first of the signals, and ends the process [`GRACE`] later.
