@@ -22,14 +22,17 @@ install_packages() {
     DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-# The stock OpenAI client, in a virtual environment that lives beside the build.
+# The stock OpenAI client, and PyTorch with PEFT, in a virtual environment that lives beside the build.
 install_python() {
-    local venv="$CARGO_TARGET_DIR/python"
-    if ! [ -x "$venv/bin/python" ] || ! cmp -s tests/python/requirements.txt "$venv/requirements.txt"; then
+    local venv="$CARGO_TARGET_DIR/python" made_of=(tests/python/{requirements.txt,torch.txt,no_cuda.py})
+    if ! [ -x "$venv/bin/python" ] || ! cat "${made_of[@]}" | cmp -s - "$venv/made-of"; then
         rm -rf "$venv"
         python3 -m venv "$venv"
         "$venv/bin/pip" install --quiet --requirement tests/python/requirements.txt
-        cp tests/python/requirements.txt "$venv/requirements.txt"
+        # What torch asks for besides are 3 GB of libraries for GPUs.
+        "$venv/bin/pip" install --quiet --no-cache-dir --no-compile --no-deps --requirement tests/python/torch.txt
+        "$venv/bin/python" tests/python/no_cuda.py
+        cat "${made_of[@]}" >"$venv/made-of"
     fi
     export FAMILIAR_PYTHON="$venv/bin/python"
 }

@@ -4,8 +4,8 @@
 
 use crate::acts::{Acts, LANES};
 use crate::kernel::{Strided, multiply_add};
+use crate::lanes::{self, Lanes, rows, rows_mut, transpose};
 use crate::math::{exp, fma, tanh};
-use crate::norm::{rows, rows_mut};
 use rayon::prelude::*;
 
 /// What does not depend on the tokens.
@@ -49,8 +49,22 @@ impl Reach {
         self.first[p * LANES] as usize / LANES..=p
     }
 
-    fn of_panel(&self, p: usize) -> [u32; LANES] {
-        self.first[p * LANES..][..LANES].try_into().expect("a panel of them")
+    fn of_panel(&self, p: usize) -> Span {
+        let first = self.first[p * LANES..][..LANES].try_into().expect("a panel of them");
+        Span { first, last: std::array::from_fn(|l| (p * LANES + l) as u32) }
+    }
+}
+
+/// The keys that the queries of a panel attend to.
+struct Span {
+    first: [u32; LANES],
+    last: [u32; LANES],
+}
+
+impl Span {
+    #[inline(always)]
+    fn sees(&self, query: usize, key: u32) -> bool {
+        self.first[query] <= key && key <= self.last[query]
     }
 }
 
@@ -71,10 +85,13 @@ pub fn forward(heads: &Heads, reach: &Reach, q: &Acts, k: &Acts, v: &Acts) -> (A
         for (j, tile) in panels.clone().zip(scores.chunks_exact_mut(TILE)) {
             heads.scores(heads.keys(k, j, head), heads.queries(q, p, head), tile);
         }
-        sums.copy_from_slice(&softmax(&mut scores, panels.start() * LANES, p, &reach.of_panel(p)));
+        let weights = Weights::of(&mut scores, panels.start() * LANES, &reach.of_panel(p));
         for (j, tile) in panels.zip(scores.chunks_exact(TILE)) {
             multiply_add(heads.size, LANES, Strided::rows(heads.keys(v, j, head), LANES), tile, out);
         }
+        let inverse = weights.sum.map(|sum| 1.0 / sum);
+        rows_mut(out).for_each(|row| lanes::scale(row, &inverse, 1.0));
+        sums.copy_from_slice(&weights.logarithm());
     });
     (out, sums)
 }
@@ -99,49 +116,66 @@ impl Heads {
         }
     }
 
-    /// Turns gradients by the scores of a tile into those by the products of query and key.
-    fn scores_backward(&self, scores: &[f32], gradients: &mut [f32]) {
+    /// By how much scores grow with the products of query and key.
+    fn slope(&self, scores: &Lanes) -> Lanes {
         match self.softcap {
-            None => gradients.iter_mut().for_each(|d| *d *= self.scale),
-            Some(cap) => gradients.iter_mut().zip(scores).for_each(|(d, s)| {
-                let t = s / cap;
-                *d *= self.scale * (1.0 - t * t);
-            }),
+            None => [self.scale; LANES],
+            Some(cap) => scores.map(|score| self.scale * (1.0 - (score / cap) * (score / cap))),
         }
+    }
+
+    /// Squares of `LANES` by `LANES` that hold a panel of a head.
+    fn squares(&self) -> usize {
+        self.size.div_ceil(LANES)
+    }
+
+    /// A panel of a head with a row for each token, cut into squares of `LANES` features.
+    fn turned(&self, part: &[f32]) -> Vec<f32> {
+        let mut squares = part.to_vec();
+        squares.resize(self.squares() * TILE, 0.0);
+        squares.chunks_exact_mut(TILE).for_each(transpose);
+        squares
     }
 }
 
-/// Whether a query attends to a key.
-#[inline(always)]
-fn sees(first: u32, key: u32, query: u32) -> bool {
-    first <= key && key <= query
+/// What turns scores into probabilities.
+struct Weights {
+    most: Lanes,
+    /// Of the exponentials of scores, each less the largest.
+    sum: Lanes,
 }
 
-/// Turns scores (rows from token `start` on, lanes of panel `p`) into probabilities, and returns the
-/// logarithms of the sums.
-fn softmax(scores: &mut [f32], start: usize, p: usize, first: &[u32; LANES]) -> [f32; LANES] {
-    let query = |l: usize| (p * LANES + l) as u32;
-    let mut most = [f32::MIN; LANES];
-    for (r, row) in rows(scores).enumerate() {
-        let key = (start + r) as u32;
+impl Weights {
+    /// Turns scores, a row for each token from `start` on, into their exponentials.
+    fn of(scores: &mut [f32], start: usize, span: &Span) -> Weights {
+        let mut weights = Weights { most: [f32::MIN; LANES], sum: [0.0; LANES] };
+        let keys = || start as u32..;
+        rows(scores).zip(keys()).for_each(|(row, key)| weights.meet(row, key, span));
+        rows_mut(scores).zip(keys()).for_each(|(row, key)| weights.exponentiate(row, key, span));
+        weights
+    }
+
+    #[inline(never)]
+    fn meet(&mut self, row: &Lanes, key: u32, span: &Span) {
         for l in 0..LANES {
-            let score = if sees(first[l], key, query(l)) { row[l] } else { f32::MIN };
-            most[l] = if score > most[l] { score } else { most[l] };
+            let score = if span.sees(l, key) { row[l] } else { f32::MIN };
+            self.most[l] = if score > self.most[l] { score } else { self.most[l] };
         }
     }
-    let mut sum = [0.0; LANES];
-    for (r, row) in rows_mut(scores).enumerate() {
-        let key = (start + r) as u32;
+
+    #[inline(never)]
+    fn exponentiate(&mut self, row: &mut Lanes, key: u32, span: &Span) {
         for l in 0..LANES {
-            row[l] = if sees(first[l], key, query(l)) { exp(row[l] - most[l]) } else { 0.0 };
-            sum[l] += row[l];
+            let weight = exp(row[l] - self.most[l]);
+            row[l] = if span.sees(l, key) { weight } else { 0.0 };
+            self.sum[l] += row[l];
         }
     }
-    let inverse = sum.map(|s| 1.0 / s);
-    for row in rows_mut(scores) {
-        (0..LANES).for_each(|l| row[l] *= inverse[l]);
+
+    /// Logarithms of the sums of the scores' exponentials.
+    fn logarithm(&self) -> Lanes {
+        std::array::from_fn(|l| self.most[l] + self.sum[l].ln())
     }
-    std::array::from_fn(|l| most[l] + sum[l].ln())
 }
 
 /// What [`forward`] read and wrote.
@@ -161,11 +195,11 @@ pub fn backward(heads: &Heads, reach: &Reach, seen: &Seen<'_>, d_out: &Acts) -> 
     let group = heads.query / heads.key;
     let joined = |which: usize, outputs: usize, group: usize| {
         let mut acts = Acts::zeros(outputs * heads.size, tokens);
-        let block = heads.size * LANES;
-        acts.values_mut().par_chunks_exact_mut(block).enumerate().for_each(|(at, out)| {
+        acts.values_mut().par_chunks_exact_mut(heads.size * LANES).enumerate().for_each(|(at, out)| {
             let (p, head) = (at / outputs, at % outputs);
             for one in &by_head[head * group..][..group] {
-                out.iter_mut().zip(&one[which][p * block..]).for_each(|(o, d)| *o += d);
+                let panel = one[which].len() / d_out.panels();
+                out.iter_mut().zip(&one[which][p * panel..]).for_each(|(o, d)| *o += d);
             }
         });
         acts
@@ -173,57 +207,85 @@ pub fn backward(heads: &Heads, reach: &Reach, seen: &Seen<'_>, d_out: &Acts) -> 
     (joined(0, heads.query, 1), joined(1, heads.key, group), joined(2, heads.key, group))
 }
 
-/// The gradients by q, k and v of one query head, each `[panel][size][LANES]`.
+/// The gradients by q, k and v of one query head, each `[panel][size][LANES]`; those by k and v with
+/// `size` rounded up to whole squares.
 fn head_backward(heads: &Heads, reach: &Reach, seen: &Seen<'_>, d_out: &Acts, head: usize) -> [Vec<f32>; 3] {
-    let block = heads.size * LANES;
-    let [mut dq, mut dk, mut dv] = [(); 3].map(|()| vec![0.0; d_out.panels() * block]);
-    let [mut scores, mut ds, mut turned] = [(); 3].map(|()| [0.0; TILE]);
+    let (block, squares) = (heads.size * LANES, heads.squares() * TILE);
+    let mut dq = vec![0.0; d_out.panels() * block];
+    // Up to the end with a row for each key and its features along the lanes.
+    let [mut dk, mut dv] = [(); 2].map(|()| vec![0.0; d_out.panels() * squares]);
     for p in 0..d_out.panels() {
         let (q, d_out) = (heads.queries(seen.q, p, head), heads.queries(d_out, p, head));
-        let sums = &rows(seen.sums.panel(p)).as_slice()[head];
-        let first = reach.of_panel(p);
-        let mut mean = [0.0; LANES];
+        let (q_turned, d_out_turned) = (heads.turned(q), heads.turned(d_out));
+        let mut tile = Tile {
+            span: reach.of_panel(p),
+            sums: rows(seen.sums.panel(p)).as_slice()[head],
+            mean: [0.0; LANES],
+            scores: [0.0; TILE],
+            gradients: [0.0; TILE],
+        };
         for (o, d) in rows(heads.queries(seen.out, p, head)).zip(rows(d_out)) {
-            (0..LANES).for_each(|l| mean[l] = fma(o[l], d[l], mean[l]));
+            (0..LANES).for_each(|l| tile.mean[l] = fma(o[l], d[l], tile.mean[l]));
         }
         for j in reach.panels(p) {
             let (k, v) = (heads.keys(seen.k, j, head), heads.keys(seen.v, j, head));
-            scores.fill(0.0);
-            heads.scores(k, q, &mut scores);
-            ds.fill(0.0);
-            multiply_add(LANES, heads.size, Strided::rows(v, LANES).transposed(), d_out, &mut ds);
-            let mut probabilities = [0.0; TILE];
-            let tile = rows_mut(&mut probabilities).zip(rows(&scores)).zip(rows_mut(&mut ds));
-            for (r, ((probability, score), ds)) in tile.enumerate() {
-                let key = (j * LANES + r) as u32;
-                for l in 0..LANES {
-                    let seen = sees(first[l], key, (p * LANES + l) as u32);
-                    probability[l] = if seen { exp(score[l] - sums[l]) } else { 0.0 };
-                    ds[l] = probability[l] * (ds[l] - mean[l]);
+            tile.compute(heads, (q, k), (d_out, v), j);
+            multiply_add(heads.size, LANES, Strided::rows(k, LANES), &tile.gradients, &mut dq[p * block..]);
+            let sums = [(&tile.gradients, &q_turned, &mut dk), (&tile.scores, &d_out_turned, &mut dv)];
+            for (a, b, c) in sums {
+                let c = c[j * squares..][..squares].chunks_exact_mut(TILE);
+                for (b, c) in b.chunks_exact(TILE).zip(c) {
+                    multiply_add(LANES, LANES, Strided::rows(a, LANES), b, c);
                 }
             }
-            heads.scores_backward(&scores, &mut ds);
-            multiply_add(heads.size, LANES, Strided::rows(k, LANES), &ds, &mut dq[p * block..][..block]);
-            transpose(&ds, &mut turned);
-            multiply_add(heads.size, LANES, Strided::rows(q, LANES), &turned, &mut dk[j * block..][..block]);
-            transpose(&probabilities, &mut turned);
-            multiply_add(
-                heads.size,
-                LANES,
-                Strided::rows(d_out, LANES),
-                &turned,
-                &mut dv[j * block..][..block],
-            );
         }
     }
+    [&mut dk, &mut dv].into_iter().for_each(|all| all.chunks_exact_mut(TILE).for_each(transpose));
     [dq, dk, dv]
 }
 
-fn transpose(tile: &[f32; TILE], out: &mut [f32; TILE]) {
-    for (r, row) in rows(tile).enumerate() {
-        for (l, value) in row.iter().enumerate() {
-            out[l * LANES + r] = *value;
+/// A tile of keys (rows) and queries (lanes) in the backward pass.
+struct Tile {
+    span: Span,
+    /// Of the queries: logarithms of the sums, and what gradients by probabilities are on average.
+    sums: Lanes,
+    mean: Lanes,
+    /// Scores, then probabilities.
+    scores: [f32; TILE],
+    /// By the probabilities, then by the products of query and key.
+    gradients: [f32; TILE],
+}
+
+impl Tile {
+    /// From queries and keys of panel `j`, and from gradients and values.
+    fn compute(&mut self, heads: &Heads, (q, k): (&[f32], &[f32]), (d_out, v): (&[f32], &[f32]), j: usize) {
+        self.scores.fill(0.0);
+        heads.scores(k, q, &mut self.scores);
+        self.gradients.fill(0.0);
+        multiply_add(LANES, heads.size, Strided::rows(v, LANES).transposed(), d_out, &mut self.gradients);
+        let rows = rows_mut(&mut self.scores).zip(rows_mut(&mut self.gradients));
+        for ((score, gradient), key) in rows.zip((j * LANES) as u32..) {
+            let slope = heads.slope(score);
+            weigh(score, gradient, &slope, &self.sums, &self.mean, &self.span, key);
         }
+    }
+}
+
+/// Turns scores into probabilities, and gradients by these into those by the products.
+#[inline(never)]
+fn weigh(
+    score: &mut Lanes,
+    gradient: &mut Lanes,
+    slope: &Lanes,
+    sums: &Lanes,
+    mean: &Lanes,
+    span: &Span,
+    key: u32,
+) {
+    for l in 0..LANES {
+        let weight = exp(score[l] - sums[l]);
+        score[l] = if span.sees(l, key) { weight } else { 0.0 };
+        gradient[l] = score[l] * (gradient[l] - mean[l]) * slope[l];
     }
 }
 

@@ -6,8 +6,9 @@ use crate::acts::Acts;
 use crate::attention::{self, Heads, Reach, Seen};
 use crate::gate::Gate;
 use crate::kept::Kept;
+use crate::lanes::{add_to_all, rows_mut};
 use crate::lora::{self, Adapter, Dropout, Site, Target};
-use crate::norm::{Norm, rows_mut};
+use crate::norm::Norm;
 use crate::rope::{Direction, Rotation};
 use crate::run::{How, Stopped};
 use crate::weight::{Operand, Weight};
@@ -290,6 +291,6 @@ fn add(to: &mut Acts, other: &Acts) {
 
 fn add_bias(y: &mut Acts, bias: &[f32]) {
     y.par_panels_mut().for_each(|panel| {
-        rows_mut(panel).zip(bias).for_each(|(row, b)| row.iter_mut().for_each(|value| *value += b));
+        rows_mut(panel).zip(bias).for_each(|(row, b)| add_to_all(row, *b));
     });
 }

@@ -2,6 +2,7 @@
 //! Its weights are frozen: gradients flow through it and none is taken.
 
 use crate::acts::{Acts, LANES};
+use crate::lanes::{self, Lanes, rows, rows_mut};
 use crate::math::fma;
 use rayon::prelude::*;
 
@@ -13,19 +14,13 @@ pub struct Norm {
     pub eps: f32,
 }
 
-type Lanes = [f32; LANES];
-
 impl Norm {
     /// `w x / sqrt(mean(x^2) + eps)`.
     pub fn forward(&self, x: &Acts) -> Acts {
-        let mut y = Acts::zeros(x.features(), x.tokens());
-        let group = self.weight.len() * LANES;
-        let inputs = x.values().par_chunks_exact(group);
-        y.values_mut().par_chunks_exact_mut(group).zip(inputs).for_each(|(y, x)| {
-            let scale = self.scale(x);
-            for ((y, x), w) in rows_mut(y).zip(rows(x)).zip(&self.weight) {
-                (0..LANES).for_each(|l| y[l] = x[l] * scale[l] * w);
-            }
+        let mut y = x.clone();
+        y.values_mut().par_chunks_exact_mut(self.weight.len() * LANES).for_each(|y| {
+            let scale = self.scale(y);
+            rows_mut(y).zip(&self.weight).for_each(|(y, w)| lanes::scale(y, &scale, *w));
         });
         y
     }
@@ -36,22 +31,31 @@ impl Norm {
         let given = x.values().par_chunks_exact(group).zip(dy.values().par_chunks_exact(group));
         dx.values_mut().par_chunks_exact_mut(group).zip(given).for_each(|(dx, (x, dy))| {
             let scale = self.scale(x);
-            let mut dot = sum(rows(x).zip(rows(dy)).zip(&self.weight), |dot, ((x, dy), w)| {
-                (0..LANES).for_each(|l| dot[l] = fma(dy[l] * w, x[l], dot[l]));
-            });
+            let given = || rows(x).zip(rows(dy)).zip(&self.weight);
+            let mut dot = sum(given(), |dot, ((x, dy), w)| add_product(dot, x, dy, *w));
             (0..LANES).for_each(|l| dot[l] *= scale[l] * scale[l] * scale[l] / self.weight.len() as f32);
-            for (((dx, x), dy), w) in rows_mut(dx).zip(rows(x)).zip(rows(dy)).zip(&self.weight) {
-                (0..LANES).for_each(|l| dx[l] += dy[l] * w * scale[l] - x[l] * dot[l]);
-            }
+            rows_mut(dx).zip(given()).for_each(|(dx, ((x, dy), w))| descend(dx, x, dy, *w, &scale, &dot));
         });
     }
 
     fn scale(&self, x: &[f32]) -> Lanes {
-        let mut scale = sum(rows(x), |sum, x| (0..LANES).for_each(|l| sum[l] = fma(x[l], x[l], sum[l])));
+        let mut scale = sum(rows(x), |sum, x| add_product(sum, x, x, 1.0));
         let n = self.weight.len() as f32;
         scale.iter_mut().for_each(|s| *s = 1.0 / (*s / n + self.eps).sqrt());
         scale
     }
+}
+
+/// `sum += x y w`.
+#[inline(never)]
+fn add_product(sum: &mut Lanes, x: &Lanes, y: &Lanes, w: f32) {
+    (0..LANES).for_each(|l| sum[l] = fma(x[l] * w, y[l], sum[l]));
+}
+
+/// `dx += dy w scale - x dot`.
+#[inline(never)]
+fn descend(dx: &mut Lanes, x: &Lanes, dy: &Lanes, w: f32, scale: &Lanes, dot: &Lanes) {
+    (0..LANES).for_each(|l| dx[l] += dy[l] * w * scale[l] - x[l] * dot[l]);
 }
 
 /// Sums over rows in runs of 64, so that the rounding errors of long sums stay small.
@@ -69,13 +73,4 @@ fn sum<T>(mut rows: impl Iterator<Item = T>, add: impl Fn(&mut Lanes, T)) -> Lan
             return total;
         }
     }
-}
-
-/// The rows of a part of a panel, each of all its lanes.
-pub fn rows(part: &[f32]) -> std::slice::Iter<'_, Lanes> {
-    part.as_chunks::<LANES>().0.iter()
-}
-
-pub fn rows_mut(part: &mut [f32]) -> std::slice::IterMut<'_, Lanes> {
-    part.as_chunks_mut::<LANES>().0.iter_mut()
 }

@@ -2,7 +2,7 @@
 //! arXiv 2309.00071), as ggml computes it: the same recurrence in `f32`, so that angles are the served ones.
 
 use crate::acts::{Acts, LANES};
-use crate::norm::{rows, rows_mut};
+use crate::lanes::{Lanes, rows, rows_mut};
 use rayon::prelude::*;
 
 /// How the heads of a layer are rotated.
@@ -119,8 +119,8 @@ impl Rotation {
     }
 }
 
-#[inline(always)]
-fn rotate(a: &mut [f32; LANES], b: &mut [f32; LANES], cos: &[f32; LANES], sin: &[f32; LANES], sign: f32) {
+#[inline(never)]
+fn rotate(a: &mut Lanes, b: &mut Lanes, cos: &Lanes, sin: &Lanes, sign: f32) {
     for l in 0..LANES {
         let (x, y, s) = (a[l], b[l], sign * sin[l]);
         a[l] = x * cos[l] - y * s;

@@ -2,6 +2,7 @@
 //! product's gradient. Another backend (a GPU's) would implement these two and nothing else. A weight is
 //! read from the mapped file and dequantized tile by tile, each tile once for all tokens; never as a whole.
 
+mod blocks;
 mod tile;
 mod unpack;
 
@@ -142,6 +143,11 @@ impl<'a> Weight<'a> {
 
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// All its blocks, row after row.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// `y += W x`; `x` has `inputs` features and `y` `outputs`. Split over threads by rows of `W`.
