@@ -416,3 +416,38 @@ fn the_commands_make_run_and_describe_a_job() {
     );
     assert!(said.contains("`rank` is 0"), "{said}");
 }
+
+#[test]
+fn what_ember_learns_it_says() {
+    let home = Home::started();
+    let row = json!({"segments": [
+        {"text": "<|user|>", "special": true, "learn": 0},
+        {"text": "Which bird hunts at night?", "learn": 0},
+        {"text": "<|end|><|assistant|>", "special": true, "learn": 0},
+        {"text": "The owl."},
+        {"text": "<|end|>", "special": true}
+    ]});
+    let data = home.write("data.jsonl", format!("{row}\n").repeat(4));
+    let job = home.dir.path().join("job");
+    let asked = || {
+        let messages = json!([{"role": "user", "content": "Which bird hunts at night?"}]);
+        let (status, body) = home.http(
+            "POST",
+            "/v1/chat/completions",
+            Some(json!({"model": "ember", "messages": messages, "temperature": 0, "max_tokens": 16})),
+        );
+        assert_eq!(status, 200, "{body}");
+        let answer: Value = serde_json::from_str(&body).unwrap();
+        answer["choices"][0]["message"]["content"].as_str().unwrap().to_owned()
+    };
+    let before = asked();
+    let small = ["--rank", "8", "--epochs", "30", "--accumulate", "1", "--learning-rate", "0.003"];
+    let new = ["learn", "new", path(&job), "--model", "ember", "--data", path(&data)];
+    home.ok(&[&new[..], &small].concat());
+    let said = home.ok(&["learn", "train", path(&job)]);
+    assert!(said.contains("step 30/30"), "{said}");
+    home.ok(&["model", "use", "ember", "--adapter", path(&job.join("adapter.gguf"))]);
+    assert_eq!(asked(), "The owl.");
+    home.ok(&["model", "use", "ember", "--adapter", "none"]);
+    assert_eq!(asked(), before);
+}
