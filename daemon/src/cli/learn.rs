@@ -51,6 +51,9 @@ async fn train(job: &Path, json: bool, out: &mut impl Write, look: Look) -> Outc
     let stream = |kind| signal(kind).map_err(|error| Failure::failed(format!("no signals: {error}")));
     let (mut interrupt, mut terminate) = (stream(SignalKind::interrupt())?, stream(SignalKind::terminate())?);
     let mut training = Training::start(job, None).await?;
+    for refused in training.not_jailed() {
+        writeln!(io::stderr(), "{} {}", look.yellow("not jailed:"), one_line(&refused, 200))?;
+    }
     let bar = bar(json);
     loop {
         let step = tokio::select! {

@@ -89,6 +89,11 @@ impl Training {
         self.pid
     }
 
+    /// What the kernel refused of the worker's jail, one sentence each; empty when all of it stands.
+    pub fn not_jailed(&self) -> Vec<String> {
+        self.worker.status().jail_refused
+    }
+
     /// The next step that is done; `None` when only the end is left, which [`Self::finish`] tells.
     pub async fn step(&mut self) -> Option<Step> {
         let call = self.call.as_mut()?;
