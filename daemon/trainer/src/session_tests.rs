@@ -121,6 +121,21 @@ fn steps_that_are_not_finite_are_skipped_and_end_the_run_when_they_repeat() {
 }
 
 #[test]
+fn a_run_saved_within_a_step_that_will_be_skipped_goes_on() {
+    let gguf = gguf();
+    let model = Model::open(&gguf).unwrap();
+    let new = || session(&model, Recipe { tokens: 16, accumulate: 2, ..recipe() }, examples());
+    let mut one = new();
+    let mut broken = one.adapter().clone();
+    broken.values.fill(1e38);
+    one.start_from(broken).unwrap();
+    assert_eq!(one.micro_batch(&go()).unwrap(), Report::Part);
+    let mut other = new().restore(&saved(&one)).unwrap();
+    let Report::Step(step) = other.micro_batch(&go()).unwrap() else { panic!("a step") };
+    assert!(step.skipped);
+}
+
+#[test]
 fn replay_holds_the_model_to_its_base() {
     let gguf = gguf();
     let model = Model::open(&gguf).unwrap();
