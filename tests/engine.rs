@@ -1,8 +1,9 @@
 //! The engine handle with real worker processes and the embedded model.
 
+use crate::serving::parrot::testkit::{Tiny, lora, tiny};
 use crate::support::{BINARY, runtime, wait_for};
 use familiar::config::Config;
-use familiar::engine::{Engine, EngineError, Generation, Models, Output};
+use familiar::engine::{Adapters, Engine, EngineError, Generation, Models, Output};
 use familiar::protocol::frames::{Generate, Sampling};
 use familiar::types::{Finish, Message, Role, ToolChoice};
 use std::sync::Arc;
@@ -21,7 +22,8 @@ impl Place {
         let mut config = Config::default();
         change(&mut config);
         let (sender, receiver) = watch::channel(Arc::new(config));
-        let engine = Engine::with_program(Models::new(folder.path()), receiver, Some(BINARY.into()));
+        let (models, adapters) = (Models::new(folder.path()), Adapters::new(folder.path().join("adapters")));
+        let engine = Engine::with_program(models, adapters, receiver, Some(BINARY.into()));
         Place { engine, config: sender, folder }
     }
 
@@ -29,6 +31,14 @@ impl Place {
         self.config.send_modify(|config| {
             let mut changed = (**config).clone();
             changed.model.name = name.into();
+            *config = Arc::new(changed);
+        });
+    }
+
+    fn use_adapter(&self, name: &str) {
+        self.config.send_modify(|config| {
+            let mut changed = (**config).clone();
+            changed.model.adapter = name.into();
             *config = Arc::new(changed);
         });
     }
@@ -201,5 +211,83 @@ fn a_model_that_cannot_be_used_says_why_and_the_next_one_works() {
         };
         assert!(error.to_string().contains("tokens and the context holds"), "{error}");
         finish(place.engine.generate(ask("Still you?")).await.unwrap()).await.unwrap();
+    });
+}
+
+/// Everything that the model says.
+async fn said(place: &Place) -> (String, Option<String>) {
+    let mut answer = place.engine.generate(ask("tell me something")).await.unwrap();
+    let (mut text, adapter) = (String::new(), answer.model.adapter.clone());
+    while let Some(output) = answer.next().await {
+        if let Output::Text(part) = output.unwrap() {
+            text += &part;
+        }
+    }
+    (text, adapter)
+}
+
+#[test]
+fn an_adapter_answers_until_it_is_taken_off_and_a_wrong_one_never_does() {
+    runtime().block_on(async {
+        let place = Place::new(|config| config.model.name = "tiny".into());
+        tiny(&Tiny::default()).write(place.folder.path(), "tiny").unwrap();
+        let digest = place.engine.models().info("tiny", "").unwrap().hash;
+        let adapters = place.folder.path().join("adapters");
+        std::fs::create_dir(&adapters).unwrap();
+        let base = "familiar.adapter.base";
+        lora(3).text(base, &digest).write(&adapters, "mine").unwrap();
+        lora(3).text(base, &"0".repeat(64)).write(&adapters, "foreign").unwrap();
+        let whole = lora(3).text(base, &digest).bytes();
+        std::fs::write(adapters.join("half.gguf"), &whole[..whole.len() / 2]).unwrap();
+        let refused = async |name: &str| {
+            place.use_adapter(name);
+            match place.engine.hold().await {
+                Ok(_) => panic!("`{name}` was put on the model"),
+                Err(error) => error.to_string(),
+            }
+        };
+        let (plain, none) = said(&place).await;
+        let pid = place.pid();
+        place.use_adapter("mine");
+        let (learned, mine) = said(&place).await;
+        assert_ne!(plain, learned);
+        assert_eq!(
+            (none, mine.as_deref(), place.engine.adapter().as_deref()),
+            (None, Some("mine"), Some("mine"))
+        );
+        assert_ne!(place.pid(), pid, "no state is kept from before");
+        assert!(
+            refused("foreign").await.contains("was made on another file"),
+            "{}",
+            refused("foreign").await
+        );
+        assert!(refused("half").await.contains("truncated"));
+        assert!(refused("nobody").await.contains("`nobody`"));
+        assert_eq!(said_with(&place, "mine").await, learned);
+        assert_eq!(said_with(&place, "none").await, plain);
+        assert_eq!(place.engine.status().1.restarts, 0);
+        // Another file of the same name is another adapter.
+        lora(5).text(base, &digest).write(&adapters, "mine").unwrap();
+        let other = said_with(&place, "mine").await;
+        assert!(other != learned && other != plain);
+    });
+}
+
+async fn said_with(place: &Place, adapter: &str) -> String {
+    place.use_adapter(adapter);
+    said(place).await.0
+}
+
+/// llama.cpp is what finds that its tensors are of another model; the engine goes on without it.
+#[test]
+fn an_adapter_that_llama_refuses_does_not_take_the_engine_down() {
+    runtime().block_on(async {
+        let place = Place::new(|_| ());
+        let file = lora(3).write(place.folder.path(), "small").unwrap();
+        place.use_adapter(file.to_str().unwrap());
+        let error = place.engine.hold().await.map(|held| held.model.name.clone()).unwrap_err().to_string();
+        assert!(error.contains("the adapter `small` cannot be used"), "{error}");
+        place.use_adapter("none");
+        finish(place.engine.generate(ask("You?")).await.unwrap()).await.unwrap();
     });
 }

@@ -3,6 +3,7 @@
 mod engine;
 mod hostile;
 mod kills;
+mod learn;
 mod live;
 mod rooms;
 mod serving;

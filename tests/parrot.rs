@@ -80,5 +80,5 @@ fn write(folder: &Path, name: &str, text: &str, last: usize, context: u32) -> Pa
         writer = writer.tensor(&format!("blk.0.{name}.weight"), &[WIDTH, FEED_FORWARD], zeros);
     }
     let zeros = zeros(FEED_FORWARD, WIDTH);
-    writer.tensor("blk.0.ffn_down.weight", &[FEED_FORWARD, WIDTH], zeros).write(folder, name)
+    writer.tensor("blk.0.ffn_down.weight", &[FEED_FORWARD, WIDTH], zeros).write(folder, name).unwrap()
 }

@@ -4,16 +4,18 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every room with the rooms that it may use. Below, a folder or file of `daemon/src` is a room.
-const ALLOWED: [(&str, &[&str]); 17] = [
+const ALLOWED: [(&str, &[&str]); 19] = [
     ("types", &[]),
     ("protocol", &["types"]),
     ("config", &[]),
+    ("llama", &[]),
     ("memory", &[]),
     ("policy", &[]),
     ("agent", &["types", "protocol", "config"]),
     ("worker", &["protocol"]),
     ("extract", &["protocol", "types", "worker"]),
-    ("engine", &["types", "protocol", "config", "worker"]),
+    ("engine", &["types", "protocol", "config", "llama", "worker"]),
+    ("learn", &["types", "protocol", "config", "llama", "worker"]),
     // `extract` only in tests, where documents are read in process.
     ("index", &["types", "protocol", "config", "policy", "memory", "worker", "extract"]),
     ("store", &["types", "protocol"]),
@@ -24,7 +26,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
         &["types", "protocol", "agent", "config", "daemon", "engine", "index", "session", "store", "worker"],
     ),
     ("daemon", &["memory", "protocol", "config", "api", "engine", "index", "session", "store", "worker"]),
-    ("cli", &["types", "protocol", "config", "daemon", "engine", "extract", "worker"]),
+    ("cli", &["types", "protocol", "config", "daemon", "engine", "extract", "learn", "worker"]),
     ("main", &["cli"]),
 ];
 

@@ -370,6 +370,47 @@ fn models_come_and_go() {
 }
 
 #[test]
+fn an_adapter_is_put_on_a_model_named_in_answers_and_taken_off_with_it() {
+    let mut home = serving(SHORT);
+    let tiny = parrot::testkit::tiny(&parrot::testkit::Tiny { context: 8192, ..Default::default() });
+    adopt(&home, &tiny.write(home.dir.path(), "tiny").unwrap());
+    let digest = home.json(&["model", "info", "tiny", "--json"])["hash"].as_str().unwrap().to_owned();
+    let base = "familiar.adapter.base";
+    let adapter = parrot::testkit::lora(3).text(base, &digest).write(home.dir.path(), "mine").unwrap();
+    let foreign = parrot::testkit::lora(3).text(base, "00").write(home.dir.path(), "foreign").unwrap();
+    let ask = |home: &Home| home.json(&["ask", "--json", "--no-tools", "tell me something"]);
+    let plain = ask(&home);
+    assert_eq!((&plain["adapter"], &home.status()["adapter"]), (&json!(null), &json!(null)));
+    home.ok(&["model", "use", "tiny", "--adapter", path(&adapter)]);
+    let learned = ask(&home);
+    assert_ne!(learned["answer"], plain["answer"]);
+    assert_eq!((&learned["adapter"], &home.status()["adapter"]), (&json!("mine"), &json!("mine")));
+    // A name is looked for among the data; after a restart it is there again.
+    let folder = home.root().join("data/adapters");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::copy(&adapter, folder.join("named.gguf")).unwrap();
+    home.ok(&["model", "use", "tiny", "--adapter", "named"]);
+    home.kill();
+    home.start();
+    assert_eq!((&ask(&home)["answer"], &ask(&home)["adapter"]), (&learned["answer"], &json!("named")));
+    // What is wrong is said at once, and nothing changes.
+    let said = home.fails(2, &["model", "use", "tiny", "--adapter", path(&foreign)]);
+    assert!(said.contains("made on another file"), "{said}");
+    let said = home.fails(2, &["model", "use", "ember", "--adapter", "named"]);
+    assert!(said.contains("made on another file"), "{said}");
+    home.fails(5, &["model", "use", "tiny", "--adapter", "nobody"]);
+    home.fails(5, &["model", "use", "tiny", "--adapter", "./nobody.gguf"]);
+    assert_eq!(ask(&home)["adapter"], "named");
+    // The same model again keeps it; another one goes without.
+    home.ok(&["model", "use", "tiny"]);
+    assert_eq!(home.status()["adapter"], "named");
+    home.ok(&["model", "use", "ember"]);
+    assert_eq!(ask(&home)["adapter"], json!(null));
+    home.ok(&["model", "use", "tiny", "--adapter", "none"]);
+    assert_eq!(ask(&home)["answer"], plain["answer"]);
+}
+
+#[test]
 fn a_chosen_model_stays_chosen_after_a_restart() {
     let mut home = serving(SHORT);
     adopt(&home, &parrot(home.dir.path(), "parrot", "Yes.", 8192));

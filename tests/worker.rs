@@ -1,10 +1,11 @@
 //! Workers as the broker sees them: real child processes of the real binary.
 
-use crate::support::{BINARY, runtime};
+use crate::support::{BINARY, runtime, wait_for};
 use familiar::protocol::frames::{Extract, Fault, Reply, Request};
 use familiar::worker::{Jail, Kind, Spec, Worker, WorkerError};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
@@ -35,6 +36,64 @@ fn every_break_out_is_refused() {
         assert!(managed.is_empty(), "the jail let through: {managed:?}");
         assert_eq!(worker.status().jail_refused, Vec::<String>::new());
         worker.stop().await;
+    });
+}
+
+/// A train worker with the folder that it may write.
+fn train_worker(folder: &Path) -> Worker {
+    let write = Some(folder.to_owned());
+    let jail = Jail { write, background: true, memory: 4 << 30, ..Jail::default() };
+    let mut spec = Spec::new(Kind::Train, jail);
+    spec.program = Some(BINARY.into());
+    Worker::new(spec)
+}
+
+#[test]
+fn one_that_may_write_in_a_folder_breaks_out_no_more_than_the_others() {
+    runtime().block_on(async {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("job");
+        std::fs::create_dir(&folder).unwrap();
+        let worker = train_worker(&folder);
+        let reply = ask(&worker, Request::Probe).await.unwrap();
+        let Reply::Probed(attempts) = reply else { panic!("{reply:?}") };
+        assert!(attempts.len() >= 16, "{attempts:?}");
+        let managed: Vec<_> = attempts.iter().filter(|attempt| !attempt.refused).collect();
+        assert!(managed.is_empty(), "the jail let through: {managed:?}");
+        assert_eq!(worker.status().jail_refused, Vec::<String>::new());
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+        worker.stop().await;
+    });
+}
+
+#[test]
+fn the_trainer_stands_back_for_everything_else() {
+    runtime().block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let worker = train_worker(folder.path());
+        assert_eq!(ask(&worker, Request::Ping).await.unwrap(), Reply::Pong);
+        let of = |file: &str| {
+            std::fs::read_to_string(format!("/proc/{}/{file}", worker.status().pid.unwrap())).unwrap()
+        };
+        assert_eq!(of("oom_score_adj").trim(), "1000");
+        // Fields after the name, as proc(5) numbers them: 19 is nice, 41 the policy (5 is SCHED_IDLE).
+        let stat = of("stat");
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+        assert_eq!((fields[19 - 3], fields[41 - 3]), ("19", "5"), "{stat}");
+        worker.stop().await;
+    });
+}
+
+#[test]
+fn the_trainer_ends_soon_after_the_signal() {
+    runtime().block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let worker = train_worker(folder.path());
+        assert_eq!(ask(&worker, Request::Ping).await.unwrap(), Reply::Pong);
+        let pid = worker.status().pid.and_then(|pid| Pid::from_raw(pid as i32)).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
+        wait_for("the worker's end", || worker.status().pid.is_none().then_some(()));
     });
 }
 
@@ -78,6 +137,7 @@ fn requests_of_another_kind_are_refused_and_the_worker_lives() {
     runtime().block_on(async {
         let worker = extract_worker();
         let load = familiar::protocol::frames::Load {
+            adapter: None,
             path: "/etc/passwd".into(),
             context: 0,
             threads: 1,

@@ -4,7 +4,7 @@
 use crate::api;
 use crate::config::paths::Paths;
 use crate::config::{self, Config};
-use crate::engine::{Engine, EngineError, Models};
+use crate::engine::{Adapters, Engine, EngineError, Models, adapters};
 use crate::index::Index;
 use crate::memory;
 use crate::protocol::http::{ErrorBody, ErrorCode};
@@ -41,8 +41,9 @@ pub struct Handles {
 pub enum Control {
     /// Read the settings again.
     Reload { done: oneshot::Sender<Result<(), ErrorBody>> },
-    /// Make this model the one in use, now and after a restart.
-    UseModel { name: String, done: oneshot::Sender<Result<(), ErrorBody>> },
+    /// Make this model the one in use, with this adapter, now and after a restart. No adapter named:
+    /// it stays as it is, unless the model is another.
+    UseModel { name: String, adapter: Option<String>, done: oneshot::Sender<Result<(), ErrorBody>> },
 }
 
 /// Serves on the socket of `paths` until told to stop.
@@ -63,7 +64,7 @@ async fn serve(paths: Paths, config: Config) -> anyhow::Result<()> {
     let extract = Worker::new(Spec::new(Kind::Extract, Jail { memory: EXTRACT_MEMORY, ..Jail::default() }));
     let index = Index::open(paths.index(), config.index.clone(), extract.clone()).await?;
     let (settings, config) = watch::channel(Arc::new(config));
-    let engine = Engine::new(Models::new(paths.models()), config.clone());
+    let engine = Engine::new(Models::new(paths.models()), Adapters::new(paths.adapters()), config.clone());
     let sessions = Sessions::new(store.clone(), engine.clone(), index.clone(), config.clone());
     let (control, orders) = mpsc::channel(4);
     let stop = watch::Sender::new(false);
@@ -99,7 +100,9 @@ async fn obey(
     while let Some(order) = orders.recv().await {
         let (done, result) = match order {
             Control::Reload { done } => (done, reload(&paths, &settings)),
-            Control::UseModel { name, done } => (done, use_model(&paths, &settings, &engine, &name)),
+            Control::UseModel { name, adapter, done } => {
+                (done, use_model(&paths, &settings, &engine, &name, adapter))
+            }
         };
         if let Err(error) = &result {
             tracing::warn!("{}; the settings stay as they were", error.message);
@@ -120,10 +123,14 @@ fn use_model(
     settings: &watch::Sender<Arc<Config>>,
     engine: &Engine,
     name: &str,
+    adapter: Option<String>,
 ) -> Result<(), ErrorBody> {
-    let in_use = settings.borrow().model.name.clone();
-    engine.models().info(name, &in_use).map_err(|error| EngineError::from(error).body())?;
-    config::set_model(&paths.config_file, name).map_err(wrong_settings)?;
+    let now = settings.borrow().model.clone();
+    engine.models().info(name, &now.name).map_err(|error| EngineError::from(error).body())?;
+    let kept = if now.name == name { now.adapter } else { adapters::NONE.into() };
+    let adapter = adapter.unwrap_or(kept);
+    engine.check_adapter(name, &adapter).map_err(|error| error.body())?;
+    config::set_model(&paths.config_file, name, &adapter).map_err(wrong_settings)?;
     reload(paths, settings)
 }
 

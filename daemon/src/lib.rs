@@ -11,6 +11,8 @@ pub mod daemon;
 pub mod engine;
 pub mod extract;
 pub mod index;
+pub mod learn;
+mod llama;
 pub mod memory;
 pub mod policy;
 pub mod protocol;

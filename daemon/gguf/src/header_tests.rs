@@ -3,6 +3,7 @@ use crate::Writer;
 use proptest::prelude::*;
 use testkit::{Tiny, tiny};
 
+#[allow(dead_code)]
 #[path = "../../src/engine/testkit.rs"]
 mod testkit;
 

@@ -181,7 +181,7 @@ pub async fn import_model(State(door): State<Door>, body: Body<ImportRequest>) -
 ))]
 pub async fn use_model(State(door): State<Door>, body: Body<UseRequest>) -> Answer<Done> {
     let JsonBody(request) = body?;
-    join::use_model(&door.handles, request.name).await?;
+    join::use_model(&door.handles, request).await?;
     Ok(DONE)
 }
 

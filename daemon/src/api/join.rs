@@ -8,7 +8,7 @@ use crate::index::{Hit, IndexError};
 use crate::protocol::frames::{Fault, Generate};
 use crate::protocol::http::{
     ErrorBody, ErrorCode, ImportRequest, IndexStatus, ModelEntry, PathRequest, SearchHit, SearchRequest,
-    SearchResponse, Status,
+    SearchResponse, Status, UseRequest,
 };
 use crate::worker::rss_bytes;
 use futures::Stream;
@@ -97,8 +97,9 @@ async fn with_models<T: Send + 'static>(
     }
 }
 
-pub async fn use_model(handles: &Handles, name: String) -> Result<(), Failure> {
-    command(handles, |done| Control::UseModel { name, done }).await
+pub async fn use_model(handles: &Handles, request: UseRequest) -> Result<(), Failure> {
+    let UseRequest { name, adapter } = request;
+    command(handles, |done| Control::UseModel { name, adapter, done }).await
 }
 
 pub async fn reload(handles: &Handles) -> Result<(), Failure> {
@@ -160,7 +161,7 @@ pub fn status(handles: &Handles) -> Status {
         rss_bytes: rss_bytes(std::process::id()).unwrap_or(0),
         workers: vec![engine, handles.extract.status()],
         model,
-        adapter: None,
+        adapter: handles.engine.adapter(),
         index: handles.index.status(),
         learning: None,
         warnings: Vec::new(),

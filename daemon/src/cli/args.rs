@@ -38,6 +38,9 @@ pub enum Command {
     /// Manage the models that answer
     #[command(subcommand)]
     Model(Model),
+    /// Train an adapter by hand, and handle adapters
+    #[command(subcommand)]
+    Learn(Learn),
     /// Show settings
     #[command(subcommand)]
     Config(Config),
@@ -134,7 +137,12 @@ pub enum Model {
         name: Option<String>,
     },
     /// Answer with this model from now on
-    Use { name: String },
+    Use {
+        name: String,
+        /// Put this adapter on it: a name, a file's path, or `none`
+        #[arg(long, value_name = "NAME")]
+        adapter: Option<String>,
+    },
     /// Show one model
     Info {
         name: String,
@@ -143,6 +151,98 @@ pub enum Model {
     },
     /// Delete an imported model
     Remove { name: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Learn {
+    /// Make the folder of a training job
+    New(NewJob),
+    /// Run a training job, or go on with it; Ctrl-C stops it
+    Train {
+        /// The job's folder
+        job: PathBuf,
+        /// Print a JSON object for each step and one at the end
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look at adapters, carry them to and from PEFT, merge them
+    #[command(subcommand)]
+    Adapter(Adapter),
+}
+
+#[derive(Debug, Args)]
+pub struct NewJob {
+    /// The folder to make
+    pub job: PathBuf,
+    /// The base model: a name, or a GGUF file's path
+    #[arg(long)]
+    pub model: String,
+    /// Examples, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// Rank of the adapter
+    #[arg(long)]
+    pub rank: Option<usize>,
+    /// The adapter counts alpha / rank; twice the rank unless given
+    #[arg(long)]
+    pub alpha: Option<f32>,
+    /// Peak of the learning rate
+    #[arg(long, value_name = "RATE")]
+    pub learning_rate: Option<f32>,
+    /// Times each example is seen
+    #[arg(long)]
+    pub epochs: Option<usize>,
+    /// Tokens of a micro-batch
+    #[arg(long)]
+    pub tokens: Option<usize>,
+    /// Micro-batches of a step
+    #[arg(long, value_name = "N")]
+    pub accumulate: Option<usize>,
+    /// Another order and other first values
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// CPU threads; 0 = all cores
+    #[arg(long)]
+    pub threads: Option<usize>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Adapter {
+    /// Show one adapter
+    Info {
+        /// A name, or a file's path
+        adapter: String,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// Write an adapter for PEFT into a folder
+    Export {
+        /// A name, or a file's path
+        adapter: String,
+        folder: PathBuf,
+        /// The model that it was made on: a name, or a GGUF file's path
+        #[arg(long)]
+        model: String,
+    },
+    /// Make an adapter from a PEFT folder
+    Import {
+        folder: PathBuf,
+        /// The model that it was made on: a name, or a GGUF file's path
+        #[arg(long)]
+        model: String,
+        /// What the adapter is called here
+        #[arg(long)]
+        name: String,
+    },
+    /// Make one adapter of several of the same model
+    Merge {
+        /// What the new adapter is called
+        #[arg(long)]
+        name: String,
+        /// Adapters, by name or path, each with its weight
+        #[arg(required = true, num_args = 1.., value_name = "ADAPTER[=WEIGHT]")]
+        parts: Vec<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -159,18 +259,25 @@ pub struct Worker {
     /// What it may read
     #[arg(long, num_args = 1.., value_name = "PATH")]
     pub read: Vec<PathBuf>,
+    /// The folder below which it may write
+    #[arg(long, value_name = "FOLDER")]
+    pub write: Option<PathBuf>,
     /// Bytes of address space; 0 = no limit
     #[arg(long, default_value_t = 0, value_name = "BYTES")]
     pub memory: u64,
     /// Allow the GPU's devices
     #[arg(long)]
     pub gpu: bool,
+    /// Take processor, disk and memory only when nobody else wants them
+    #[arg(long)]
+    pub background: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum WorkerKind {
     Engine,
     Extract,
+    Train,
 }
 
 #[cfg(test)]
@@ -191,7 +298,7 @@ mod tests {
     fn exactly_the_documented_commands_exist() {
         let names: Vec<_> = Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
         let documented =
-            "daemon status doctor stop ask chat index search model config completions man worker";
+            "daemon status doctor stop ask chat index search model learn config completions man worker";
         assert_eq!(names.join(" "), documented);
     }
 

@@ -7,6 +7,7 @@ mod client;
 mod doctor;
 mod exit;
 mod index;
+mod learn;
 mod model;
 mod output;
 mod search;
@@ -61,6 +62,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Chat(args) => wait(ask::chat(&paths()?, start, args, out, look)),
         Command::Index(args) => wait(index::index(&paths()?, start, args, out, look)),
         Command::Search(args) => wait(search::search(&paths()?, start, args, out, look)),
+        Command::Learn(args) => wait(learn::learn(&paths()?, args, out, look)),
         Command::Model(args) => wait(model::model(&paths()?, start, args, out, look)),
     }
 }

@@ -42,10 +42,16 @@ pub async fn model(
             writeln!(out, "{name} is imported. `familiar model use {name}` makes it answer.")?;
             Ok(())
         }
-        args::Model::Use { name } => {
-            connect(paths, start).await?.post("models/use", &json!({"name": name})).await?;
+        args::Model::Use { name, adapter } => {
+            let adapter = adapter.map(named_or_found).transpose()?;
+            let request = json!({"name": name, "adapter": adapter});
+            connect(paths, start).await?.post("models/use", &request).await?;
+            let with = match adapter.filter(|adapter| adapter != "none") {
+                Some(adapter) => format!(" with {}", harmless(&adapter)),
+                None => String::new(),
+            };
             let name = harmless(&name);
-            writeln!(out, "{name} answers from the next question on; it is loaded when that comes.")?;
+            writeln!(out, "{name}{with} answers from the next question on; it is loaded when that comes.")?;
             Ok(())
         }
         args::Model::Remove { name } => {
@@ -54,6 +60,14 @@ pub async fn model(
             Ok(())
         }
     }
+}
+
+/// An adapter's name as it is, and a path in full: the daemon runs in another folder.
+fn named_or_found(adapter: String) -> Outcome<String> {
+    if !adapter.contains('/') {
+        return Ok(adapter);
+    }
+    existing(Path::new(&adapter))
 }
 
 /// The file's name without `.gguf`.

@@ -62,6 +62,7 @@ mod tests {
 
             [model]
             name = "ember"                           # default
+            adapter = "none"                         # default
             context = 0                              # default
             threads = 3                              # line 2
             gpu_layers = 999                         # default

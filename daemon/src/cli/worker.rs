@@ -3,15 +3,25 @@
 
 use super::args::{self, WorkerKind};
 use super::exit::{Failure, Outcome};
-use crate::worker::{Jail, child};
+use crate::worker::{Jail, child, signals};
 
 pub fn run(args: args::Worker) -> Outcome {
-    let jail = Jail { read: args.read, memory: args.memory, gpu: args.gpu };
+    if args.kind == WorkerKind::Train {
+        signals::hold();
+    }
+    let jail = Jail {
+        read: args.read,
+        write: args.write,
+        memory: args.memory,
+        gpu: args.gpu,
+        background: args.background,
+    };
     let (jobs, _port) = child::start(&jail)
         .map_err(|error| Failure::failed(format!("a worker is started by the daemon only: {error}")))?;
     match args.kind {
         WorkerKind::Engine => crate::engine::run(jobs),
         WorkerKind::Extract => crate::extract::run(jobs),
+        WorkerKind::Train => crate::learn::run(jobs),
     }
     Ok(())
 }

@@ -8,16 +8,20 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use toml_edit::{DocumentMut, Item, Table, Value};
 
-/// Sets `model.name`, making the file and its folder where they are absent.
-pub fn set_model(file: &Path, name: &str) -> Result<(), ConfigError> {
+/// Sets `model.name` and `model.adapter`, making the file and its folder where they are absent. An
+/// adapter that stays as it is leaves no line.
+pub fn set_model(file: &Path, name: &str, adapter: &str) -> Result<(), ConfigError> {
     let old = match read(file) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(ConfigError::Read { file: file.to_owned(), error }),
     };
-    parse(file, &old)?;
+    let before = parse(file, &old)?.config.model.adapter;
     let written = |error| ConfigError::Write { file: file.to_owned(), error };
-    let new = with(&old, "model", "name", name.into()).map_err(written)?;
+    let mut new = with(&old, "model", "name", name.into()).map_err(written)?;
+    if adapter != before {
+        new = with(&new, "model", "adapter", adapter.into()).map_err(written)?;
+    }
     parse(file, &new)?;
     replace(file, new.as_bytes()).map_err(written)
 }

@@ -158,7 +158,7 @@ fn syntax(text: &str, error: &toml::de::Error) -> Problem {
 /// What types and ranges cannot say: settings whose text has a language of its own.
 fn meaning(config: &Config) -> Vec<(&'static str, String)> {
     let Config { model, ask: _, index, log } = config;
-    [model_name(model), exclude(index), level(log)].into_iter().flatten().collect()
+    [model_name(model), adapter(model), exclude(index), level(log)].into_iter().flatten().collect()
 }
 
 fn model_name(model: &ModelConfig) -> Option<(&'static str, String)> {
@@ -168,6 +168,13 @@ fn model_name(model: &ModelConfig) -> Option<(&'static str, String)> {
     (!good).then(|| {
         ("model.name", "must be a model's name (`familiar model list` prints them), not a path".into())
     })
+}
+
+fn adapter(model: &ModelConfig) -> Option<(&'static str, String)> {
+    let name = &model.adapter;
+    let good = name.starts_with('/') || !(name.is_empty() || name.starts_with('.') || name.contains('/'));
+    (!good || name.contains(char::is_control))
+        .then(|| ("model.adapter", "must be an adapter's name, an absolute path, or `none`".into()))
 }
 
 fn exclude(index: &IndexConfig) -> Option<(&'static str, String)> {

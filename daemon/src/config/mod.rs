@@ -31,6 +31,9 @@ pub struct Config {
 pub struct ModelConfig {
     /// Name of an imported model (`familiar model list`); `ember` is the embedded one.
     pub name: String,
+    /// What the model has learned: the name of an adapter in the adapters folder, or a path; `none`
+    /// is the model as it is.
+    pub adapter: String,
     /// Context in tokens for each conversation; 0 = the model's own, at most 8192.
     #[schemars(range(max = 1048576))]
     pub context: u32,
@@ -52,6 +55,7 @@ impl Default for ModelConfig {
     fn default() -> Self {
         ModelConfig {
             name: "ember".into(),
+            adapter: "none".into(),
             context: 0,
             threads: 0,
             gpu_layers: 999,

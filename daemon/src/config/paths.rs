@@ -123,6 +123,9 @@ impl Paths {
     pub fn models(&self) -> PathBuf {
         self.data.join("models")
     }
+    pub fn adapters(&self) -> PathBuf {
+        self.data.join("adapters")
+    }
     pub fn index(&self) -> PathBuf {
         self.data.join("index")
     }

@@ -128,7 +128,7 @@ fn run(batch: &mut Batch<Echo, u32>, cancelled: &HashSet<u32>) -> Seen {
                 Event::Started { prompt_tokens, cached_tokens } => {
                     seen.borrow_mut().started.insert(*ticket, (prompt_tokens, cached_tokens));
                 }
-                Event::Progress { .. } => {}
+                Event::Progress { .. } | Event::Step(_) => {}
             },
         );
         seen.borrow_mut().answers.extend(answers);

@@ -1,6 +1,7 @@
 //! The broker's handle on the engine: one worker process for the model in the settings, started and
 //! loaded when it is needed, stopped when nobody has asked for a while. It never loads a model itself.
 
+use super::adapters::{self, AdapterError, Adapters};
 use super::models::{Models, ModelsError};
 use crate::config::Config;
 use crate::protocol::frames::{Event, Fault, Generate, Load, ModelInfo, Reply, Request};
@@ -27,6 +28,8 @@ pub enum EngineError {
     Model(String),
     #[error(transparent)]
     Models(#[from] ModelsError),
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
     #[error(
         "the model `{model}` stopped the engine while it was loaded ({how}); try another with `familiar model use NAME`"
     )]
@@ -45,7 +48,9 @@ impl EngineError {
             EngineError::Request(Fault::Cancelled | Fault::Deadline { .. } | Fault::NotLoaded) => {
                 ErrorCode::Busy
             }
-            EngineError::Models(ModelsError::NotFound { .. }) => ErrorCode::NotFound,
+            EngineError::Models(ModelsError::NotFound { .. })
+            | EngineError::Adapter(AdapterError::NotFound { .. }) => ErrorCode::NotFound,
+            EngineError::Adapter(_) => ErrorCode::Usage,
             EngineError::Models(
                 ModelsError::BadName(_)
                 | ModelsError::Exists { .. }
@@ -102,6 +107,7 @@ pub struct Engine {
 
 struct Inner {
     models: Models,
+    adapters: Adapters,
     program: Option<PathBuf>,
     config: watch::Receiver<Arc<Config>>,
     current: Mutex<Option<Arc<Host>>>,
@@ -110,8 +116,8 @@ struct Inner {
 /// One worker with one model; retired when the settings ask for another.
 struct Host {
     load: Load,
-    /// Another file in the place of this one is another model.
-    file: Option<FileId>,
+    /// Another file in the place of one of these is another model.
+    files: Files,
     model: String,
     worker: Worker,
     /// The process that has the model, by its pid. The lock is held while it loads: others wait.
@@ -148,21 +154,35 @@ impl Drop for InUse {
 }
 
 impl Engine {
-    pub fn new(models: Models, config: watch::Receiver<Arc<Config>>) -> Engine {
-        Engine::with_program(models, config, None)
+    pub fn new(models: Models, adapters: Adapters, config: watch::Receiver<Arc<Config>>) -> Engine {
+        Engine::with_program(models, adapters, config, None)
     }
 
     /// `program` is the binary whose workers are used, for a process that is not that binary itself.
     pub fn with_program(
         models: Models,
+        adapters: Adapters,
         config: watch::Receiver<Arc<Config>>,
         program: Option<PathBuf>,
     ) -> Engine {
-        Engine { inner: Arc::new(Inner { models, program, config, current: Mutex::new(None) }) }
+        Engine { inner: Arc::new(Inner { models, adapters, program, config, current: Mutex::new(None) }) }
     }
 
     pub fn models(&self) -> &Models {
         &self.inner.models
+    }
+
+    /// Whether the adapter of this name or path may be put on the model of this name. Blocks on the disk.
+    pub fn check_adapter(&self, model: &str, adapter: &str) -> Result<(), EngineError> {
+        match self.inner.adapters.path(adapter)? {
+            Some(path) => fits(&self.inner.models, model, &path),
+            None => Ok(()),
+        }
+    }
+
+    /// The adapter that the settings put on the model, as answers name it.
+    pub fn adapter(&self) -> Option<String> {
+        adapters::shown_name(&self.inner.config.borrow().model.adapter)
     }
 
     /// The model in use, loaded, and kept so until the returned value is dropped.
@@ -219,27 +239,45 @@ impl Engine {
     /// The host of the model that the settings name now.
     async fn host(&self) -> Result<InUse, EngineError> {
         let config = self.inner.config.borrow().clone();
-        let models = self.inner.models.clone();
-        let name = config.model.name.clone();
-        let found = tokio::task::spawn_blocking(move || {
-            let path = models.path(&name)?;
-            Ok::<_, ModelsError>((identity(&path), path))
-        });
-        let (file, path) = found.await.map_err(|_| EngineError::Confused)??;
-        let load = load_request(&config, path);
+        let (inner, settings) = (self.inner.clone(), config.clone());
+        let found = tokio::task::spawn_blocking(move || inner.find(&settings));
+        let (files, load) = found.await.map_err(|_| EngineError::Confused)??;
         let mut current = lock(&self.inner.current);
-        if let Some(host) = current.as_ref().filter(|host| host.load == load && host.file == file) {
+        if let Some(host) = current.as_ref().filter(|host| host.is(&load, &files)) {
             return Ok(InUse::new(host.clone()));
         }
         if let Some(old) = current.take() {
             old.retire();
         }
         let program = self.inner.program.clone();
-        let host = Arc::new(Host::new(load, file, config.model.name.clone(), program));
+        let host = Arc::new(Host::new(load, files, config.model.name.clone(), program));
         tokio::spawn(keep_alive(host.clone(), self.inner.config.clone()));
         *current = Some(host.clone());
         Ok(InUse::new(host))
     }
+}
+
+impl Inner {
+    /// What the settings ask for. An adapter is held against the model when either is new.
+    fn find(&self, config: &Config) -> Result<(Files, Load), EngineError> {
+        let name = &config.model.name;
+        let path = self.models.path(name)?;
+        let adapter = self.adapters.path(&config.model.adapter)?;
+        let files = (identity(&path), adapter.as_deref().and_then(identity));
+        let load = load_request(config, path, adapter.clone());
+        let known = lock(&self.current).as_ref().is_some_and(|host| host.is(&load, &files));
+        match adapter {
+            Some(adapter) if !known => fits(&self.models, name, &adapter)?,
+            _ => {}
+        }
+        Ok((files, load))
+    }
+}
+
+/// Holds an adapter against a model. The first look at a model put in place by hand reads all of it.
+fn fits(models: &Models, model: &str, adapter: &Path) -> Result<(), EngineError> {
+    let entry = models.info(model, "")?;
+    Ok(adapters::check(adapter, model, &entry.architecture, &entry.hash)?)
 }
 
 impl Drop for Inner {
@@ -251,21 +289,29 @@ impl Drop for Inner {
 }
 
 impl Host {
-    fn new(load: Load, file: Option<FileId>, model: String, program: Option<PathBuf>) -> Host {
+    fn new(load: Load, files: Files, model: String, program: Option<PathBuf>) -> Host {
         let jail = Jail {
-            read: vec![PathBuf::from(&load.path)],
-            memory: 0,
+            read: [Some(&load.path), load.adapter.as_ref()]
+                .into_iter()
+                .flatten()
+                .map(PathBuf::from)
+                .collect(),
             gpu: cfg!(any(feature = "cuda", feature = "vulkan")),
+            ..Jail::default()
         };
         Host {
             worker: Worker::new(Spec { kind: Kind::Engine, jail, program }),
             load,
-            file,
+            files,
             model,
             loaded: tokio::sync::Mutex::new(()),
             info: Mutex::new(None),
             usage: watch::Sender::new(HostUse::default()),
         }
+    }
+
+    fn is(&self, load: &Load, files: &Files) -> bool {
+        self.load == *load && self.files == *files
     }
 
     fn retire(&self) {
@@ -328,6 +374,8 @@ async fn keep_alive(host: Arc<Host>, config: watch::Receiver<Arc<Config>>) {
 
 /// Device, inode, size and time of change.
 type FileId = (u64, u64, u64, i64, i64);
+/// Of the model and of its adapter.
+type Files = (Option<FileId>, Option<FileId>);
 
 /// What tells a file from one that replaced it; `None` when it went away, which loading will tell.
 fn identity(path: &Path) -> Option<FileId> {
@@ -335,10 +383,11 @@ fn identity(path: &Path) -> Option<FileId> {
     Some((found.dev(), found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
 }
 
-fn load_request(config: &Config, path: PathBuf) -> Load {
+fn load_request(config: &Config, path: PathBuf, adapter: Option<PathBuf>) -> Load {
     let model = &config.model;
     Load {
         path: path.to_string_lossy().into_owned(),
+        adapter: adapter.map(|path| path.to_string_lossy().into_owned()),
         context: model.context,
         threads: model.threads,
         gpu_layers: model.gpu_layers,
@@ -381,7 +430,7 @@ impl Generation {
                     return Some(Ok(Output::Started { prompt_tokens, cached_tokens }));
                 }
                 Event::Text(text) => return Some(Ok(Output::Text(text))),
-                Event::Progress { .. } => {}
+                Event::Progress { .. } | Event::Step(_) => {}
             }
         }
         let reply = self.call.take()?.reply().await;

@@ -1,28 +1,27 @@
-//! llama.cpp behind [`Model`]: the one file that talks to it, used only in the engine worker, where
-//! an abort of llama.cpp ends nothing but that process. It opens the model file and nothing else.
-#![allow(unsafe_code)]
+//! llama.cpp behind [`Model`], used only in the engine worker, where an abort of llama.cpp ends nothing
+//! but that process. It opens the model's file and its adapter's, and nothing else.
 
+use super::adapters::shown_name;
 use super::batch::{Feed, Model, Sampled, Token};
 use super::format::{self, Grammar};
 use super::template::{Guard, Spellings, Template};
+use crate::llama::{self, backend, reason, system_line};
 use crate::protocol::frames::{Fault, Generate, Load, ModelInfo, Sampling};
 use crate::types::ToolFormat;
 use familiar_gguf::Header;
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::LlamaContextParams;
-use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::llama_batch::LlamaBatch;
-use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_2::model::{LlamaLoraAdapter, LlamaModel};
 use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::token::data::LlamaTokenData;
 use llama_cpp_2::token::data_array::LlamaTokenDataArray;
 use llama_cpp_2::token_type::LlamaTokenAttr;
-use std::ffi::{CStr, c_char, c_void};
 use std::num::NonZeroU32;
 use std::path::Path;
-use std::sync::{Mutex, OnceLock};
+use std::sync::Mutex;
 
 /// Context of a sequence when the settings leave it to the model.
 const MAX_OWN_CONTEXT: u32 = 8192;
@@ -45,6 +44,8 @@ pub struct Weights {
     /// Tokens whose text belongs to an answer although they are control tokens.
     tags: Vec<Token>,
     info: ModelInfo,
+    /// Lives as long as the model. Locked only while a context is made.
+    adapter: Option<Mutex<LlamaLoraAdapter>>,
     parallel: u32,
     threads: i32,
     grid: usize,
@@ -59,13 +60,16 @@ impl Weights {
         let unusable = |why: String| Fault::Model(format!("the model `{name}` cannot be used: {why}"));
         let header = Header::open(path).map_err(|e| unusable(e.to_string()))?;
         header.check().map_err(|e| unusable(e.to_string()))?;
-        LOGGED.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clear();
         let backend = backend().map_err(unusable)?;
+        llama::forget();
         let layers = if backend.supports_gpu_offload() { load.gpu_layers } else { 0 };
         let params = LlamaModelParams::default().with_n_gpu_layers(layers);
-        let model = LlamaModel::load_from_file(backend, path, &params)
+        let mut model = LlamaModel::load_from_file(backend, path, &params)
             .map_err(|e| unusable(reason(&e.to_string())))?;
-        Weights::describe(model, &name, &header, load, layers).map_err(unusable)
+        let adapter = load.adapter.as_deref().map(|path| adapter(&mut model, path)).transpose()?;
+        let mut weights = Weights::describe(model, &name, &header, load, layers).map_err(unusable)?;
+        weights.adapter = adapter.map(Mutex::new);
+        Ok(weights)
     }
 
     fn describe(
@@ -105,6 +109,7 @@ impl Weights {
         let hint = |key: &str| header.number(key).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
         let info = ModelInfo {
             name: name.into(),
+            adapter: load.adapter.as_deref().and_then(shown_name),
             architecture: header.architecture().into(),
             parameters: model.n_params(),
             size_bytes: model.size(),
@@ -129,6 +134,7 @@ impl Weights {
             marks: Spellings::new(marks),
             tags,
             info,
+            adapter: None,
             parallel: load.parallel.clamp(1, MAX_PARALLEL),
             threads: threads.min(512) as i32,
             grid: if layers > 0 { GPU_GRID } else { CPU_GRID },
@@ -157,7 +163,12 @@ impl Weights {
             ))
         };
         let backend = backend().map_err(failed)?;
-        let context = self.model.new_context(backend, params).map_err(|e| failed(reason(&e.to_string())))?;
+        let mut context =
+            self.model.new_context(backend, params).map_err(|e| failed(reason(&e.to_string())))?;
+        if let Some(adapter) = &self.adapter {
+            let mut adapter = adapter.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            context.lora_adapter_set(&mut adapter, 1.0).map_err(|e| failed(reason(&e.to_string())))?;
+        }
         Ok(Host { weights: self, context, batch: LlamaBatch::new(GPU_GRID, 1) })
     }
 
@@ -386,61 +397,25 @@ fn validate(sampling: &Sampling) -> Result<(), Fault> {
     }
 }
 
+/// Reads an adapter onto the model. llama.cpp checks that its tensors are those of the model.
+fn adapter(model: &mut LlamaModel, path: &str) -> Result<LlamaLoraAdapter, Fault> {
+    let unusable = |why: String| {
+        let name = shown_name(path).unwrap_or_default();
+        Fault::Model(format!(
+            "the adapter `{name}` cannot be used: {why}; `familiar model use NAME --adapter none` goes on without"
+        ))
+    };
+    // llama.cpp asks a file that is not there to be, and reads past one that is cut.
+    Header::open(Path::new(path)).map_err(|e| unusable(e.to_string()))?;
+    model.lora_adapter_init(path).map_err(|e| unusable(reason(&e.to_string())))
+}
+
 fn token_text(model: &LlamaModel, token: LlamaToken) -> String {
     let vocab = model.vocab();
     if token.0 < 0 || token.0 >= vocab.n_tokens() {
         return String::new();
     }
     vocab.text(token).map_or_else(String::new, |text| text.to_string_lossy().into_owned())
-}
-
-/// llama.cpp's global state, started once in a process and never stopped: the process ends instead.
-fn backend() -> Result<&'static LlamaBackend, String> {
-    static BACKEND: OnceLock<Result<LlamaBackend, String>> = OnceLock::new();
-    let started = BACKEND.get_or_init(|| {
-        // SAFETY: `log` is a static function that takes what llama.cpp's log callback type says, and
-        // the user data pointer is never read.
-        unsafe { llama_cpp_sys_2::llama_log_set(Some(log), std::ptr::null_mut()) };
-        LlamaBackend::init().map_err(|e| e.to_string())
-    });
-    started.as_ref().map_err(Clone::clone)
-}
-
-fn system_line() -> String {
-    // SAFETY: llama.cpp returns a pointer to a NUL-terminated string that lives as long as the process;
-    // calls that could rewrite it are made only while a model is loaded, one at a time.
-    let line = unsafe { CStr::from_ptr(llama_cpp_sys_2::llama_print_system_info()) };
-    line.to_string_lossy().trim().into()
-}
-
-/// The last error lines of llama.cpp, which says there why it refuses a file.
-static LOGGED: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-/// What llama.cpp logged last, or `otherwise`.
-fn reason(otherwise: &str) -> String {
-    let mut lines = LOGGED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    if lines.is_empty() { otherwise.into() } else { std::mem::take(&mut *lines).join("; ") }
-}
-
-/// Sends warnings and errors to stderr, which the broker keeps, and remembers errors.
-extern "C" fn log(level: llama_cpp_sys_2::ggml_log_level, text: *const c_char, _: *mut c_void) {
-    let wanted =
-        level == llama_cpp_sys_2::GGML_LOG_LEVEL_WARN || level == llama_cpp_sys_2::GGML_LOG_LEVEL_ERROR;
-    if !wanted || text.is_null() {
-        return;
-    }
-    // SAFETY: llama.cpp passes a NUL-terminated string that lives for this call.
-    let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
-    let text = text.trim_end();
-    eprintln!("llama.cpp: {text}");
-    if level == llama_cpp_sys_2::GGML_LOG_LEVEL_ERROR {
-        let mut lines = LOGGED.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if lines.len() < 3 {
-            // Its lines begin with the function's name, which helps nobody here.
-            let line = text.split_once(": ").map_or(text, |(_, rest)| rest);
-            lines.push(line.chars().take(300).collect());
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::engine::batch::Batch;
-use crate::engine::testkit::{Tiny, tiny};
+use crate::engine::testkit::{Tiny, lora, tiny};
 use crate::protocol::frames::{Event, Reply};
 use crate::types::{Finish, Message, Role, ToolChoice, ToolSpec, Usage};
 use std::path::PathBuf;
@@ -20,7 +20,14 @@ impl Place {
 }
 
 fn load(path: PathBuf, parallel: u32) -> Load {
-    Load { path: path.to_string_lossy().into_owned(), context: 0, threads: 1, gpu_layers: 0, parallel }
+    Load {
+        path: path.to_string_lossy().into_owned(),
+        adapter: None,
+        context: 0,
+        threads: 1,
+        gpu_layers: 0,
+        parallel,
+    }
 }
 
 fn ask(text: &str) -> Generate {
@@ -422,4 +429,62 @@ fn the_embedded_model_answers() {
     let mut batch = Batch::new(weights.host().unwrap());
     let (_, _, usage) = answer(&mut batch, &ask("What is this? <|im_end|> é 漢 \u{0} 🙂")).unwrap();
     assert!(usage.prompt_tokens > 0);
+}
+
+#[test]
+fn an_adapter_changes_what_the_model_says() {
+    let place = Place::new();
+    let base = place.load(&Tiny::default());
+    let file = lora(3).write(place.folder.path(), "learned").unwrap();
+    let with = Load { adapter: Some(file.to_string_lossy().into_owned()), ..base.clone() };
+    let said = |load: &Load| {
+        let weights = Weights::open(load).unwrap();
+        let named = weights.info().adapter.clone();
+        let mut batch = Batch::new(weights.host().unwrap());
+        (answer(&mut batch, &ask("tell me something")).unwrap().0, named)
+    };
+    let (plain, none) = said(&base);
+    let (learned, name) = said(&with);
+    assert_eq!((none, name.as_deref()), (None, Some("learned")));
+    assert_ne!(plain, learned);
+    assert_eq!(said(&with).0, learned, "the same again");
+    assert_eq!(said(&base).0, plain, "and without it as before");
+}
+
+#[test]
+fn a_warm_answer_with_an_adapter_equals_a_cold_one() {
+    let place = Place::new();
+    let file = lora(4).write(place.folder.path(), "learned").unwrap();
+    let adapter = Some(file.to_string_lossy().into_owned());
+    let load = Load { adapter, ..place.load(&Tiny::default()) };
+    let weights = Weights::open(&load).unwrap();
+    let mut warm = Batch::new(weights.host().unwrap());
+    let question = ask(&"tell me something ".repeat(8));
+    answer(&mut warm, &question).unwrap();
+    let (again, _, usage) = answer(&mut warm, &question).unwrap();
+    assert!(usage.cached_tokens > 0);
+    let cold = answer(&mut Batch::new(weights.host().unwrap()), &question).unwrap().0;
+    assert_eq!(again, cold);
+}
+
+#[test]
+fn an_adapter_that_does_not_fit_is_an_error_with_its_name() {
+    let place = Place::new();
+    let base = place.load(&Tiny::default());
+    let bytes = lora(3).bytes();
+    let file = place.folder.path().join("broken.gguf");
+    let load = Load { adapter: Some(file.to_string_lossy().into_owned()), ..base };
+    let other = familiar_gguf::Writer::default()
+        .text("general.architecture", "llama")
+        .text("general.type", "adapter")
+        .text("adapter.type", "lora")
+        .f32("adapter.lora.alpha", 8.0)
+        .tensor("blk.7.attn_q.weight.lora_a", &[32, 4], vec![0.1; 128])
+        .tensor("blk.7.attn_q.weight.lora_b", &[4, 32], vec![0.1; 128])
+        .bytes();
+    for (bytes, wrong) in [(&bytes[..bytes.len() / 2], "truncated"), (&bytes[..3], ""), (&other, "")] {
+        std::fs::write(&file, bytes).unwrap();
+        let said = refusal(&load);
+        assert!(said.contains("the adapter `broken` cannot be used") && said.contains(wrong), "{said}");
+    }
 }

@@ -2,6 +2,7 @@
 //! on demand in a jailed worker and gives its memory back when nobody asks, and [`models`], the files.
 //! The worker's side is [`run`]. The broker never loads a model in its own process.
 
+pub mod adapters;
 mod batch;
 mod format;
 mod handle;
@@ -15,6 +16,7 @@ mod text;
 #[cfg(test)]
 mod testkit;
 
+pub use adapters::{AdapterError, Adapters};
 pub use handle::{Engine, EngineError, Generation, Held, Output};
 pub use models::{Models, ModelsError};
 pub use serve::run;

@@ -81,6 +81,29 @@ pub fn tiny(shape: &Tiny) -> Writer {
     matrix(writer, "blk.0.ffn_down.weight", feed_forward, width)
 }
 
+/// A LoRA of rank 4 on every matrix of the tiny model's layer, strong enough to change what it says.
+pub fn lora(seed: u64) -> Writer {
+    let (width, feed_forward, rank) = (32u64, 64u64, 4u64);
+    let mut random = Random(seed);
+    let mut writer = Writer::default()
+        .text("general.architecture", "llama")
+        .text("general.type", "adapter")
+        .text("adapter.type", "lora")
+        .f32("adapter.lora.alpha", 2.0 * rank as f32);
+    let mut pair = |writer: Writer, name: &str, inputs: u64, outputs: u64| {
+        let mut values = |count: u64| (0..count).map(|_| random.next()).collect();
+        let (a, b) = (values(inputs * rank), values(rank * outputs));
+        let tensor = |part: &str| format!("blk.0.{name}.weight.lora_{part}");
+        writer.tensor(&tensor("a"), &[inputs, rank], a).tensor(&tensor("b"), &[rank, outputs], b)
+    };
+    for name in ["attn_q", "attn_k", "attn_v", "attn_output"] {
+        writer = pair(writer, name, width, width);
+    }
+    writer = pair(writer, "ffn_gate", width, feed_forward);
+    writer = pair(writer, "ffn_up", width, feed_forward);
+    pair(writer, "ffn_down", feed_forward, width)
+}
+
 fn vocabulary(byte_tokens: bool) -> (Vec<String>, Vec<i32>) {
     const NORMAL: i32 = 1;
     const UNKNOWN: i32 = 2;

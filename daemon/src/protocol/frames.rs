@@ -46,6 +46,8 @@ pub enum Request {
     Count(Box<Generate>),
     /// extract: text of the file whose descriptor travels with this request.
     Extract(Extract),
+    /// train: go on with a job to its end. Events: [`Event::Step`]s. Answered by [`Reply::Trained`].
+    Train(Train),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,6 +63,8 @@ pub enum Event {
         done: u64,
         total: u64,
     },
+    /// A step of training is done.
+    Step(Step),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,6 +75,7 @@ pub enum Reply {
     Generated { finish: Finish, usage: Usage, timings: Timings },
     Count(u32),
     Extracted(Extracted),
+    Trained(Trained),
 }
 
 /// Why a request failed, as data.
@@ -97,6 +102,9 @@ pub enum Fault {
     /// The document cannot be read as text; the text says why.
     #[error("{0}")]
     Document(String),
+    /// Something is in use, or a limit of this machine is reached; trying again may help.
+    #[error("{0}")]
+    Busy(String),
     #[error("{0}")]
     Internal(String),
 }
@@ -123,6 +131,8 @@ pub struct Attempt {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Load {
     pub path: String,
+    /// A LoRA to put on the model, for as long as it is loaded.
+    pub adapter: Option<String>,
     /// Context in tokens of each sequence; 0 = the model's own, at most 8192. Never more than
     /// the model was trained for.
     pub context: u32,
@@ -137,6 +147,8 @@ pub struct Load {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelInfo {
     pub name: String,
+    /// The adapter on it, by its file's name.
+    pub adapter: Option<String>,
     pub architecture: String,
     pub parameters: u64,
     pub size_bytes: u64,
@@ -219,6 +231,60 @@ pub struct Extract {
     pub name: String,
     /// Decoded text beyond this many bytes is an error, so that a zip bomb stays small.
     pub max_text: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Train {
+    /// The job's folder, which the worker may read and write.
+    pub folder: String,
+}
+
+/// One step of training, as a line of the job's log has it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// From 1.
+    pub step: u64,
+    pub steps: u64,
+    /// Mean loss of the learned tokens, in nats, before the step was taken.
+    pub loss: f32,
+    /// Tokens that went through the model in this step, learned or not.
+    pub tokens: u64,
+    pub tokens_per_s: f32,
+    /// The learning rate of the step.
+    pub rate: f32,
+    /// Norm of the gradient before it was clipped.
+    pub norm: f32,
+    /// Nothing was changed, because a loss or a gradient was no finite number.
+    pub skipped: bool,
+    /// An estimate of what is left, in seconds.
+    pub left_s: u64,
+}
+
+/// How a job ended, or where it stands when it was told to stop.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Trained {
+    pub step: u64,
+    pub steps: u64,
+    /// False: it was told to stop, and goes on from its checkpoint when it is started again.
+    pub finished: bool,
+    /// Of the last step.
+    pub loss: f32,
+    /// The step that this run began after; 0 when it began anew.
+    pub resumed_from: u64,
+    /// Since this run began.
+    pub tokens: u64,
+    pub seconds: f64,
+    /// Examples that are learned from, and those left out for being too long or teaching nothing.
+    pub examples: u64,
+    pub left_out: u64,
+    /// Steps skipped for numbers that were not finite, in the whole job.
+    pub skipped: u64,
+    /// The most resident memory that the worker had, in bytes, as whoever started it saw.
+    pub peak_bytes: u64,
+    /// The adapter's file, once it is finished.
+    pub adapter: Option<String>,
+    /// What went wrong and did not end the job, one sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// Text of a document, with the way back to its bytes.

@@ -208,6 +208,10 @@ pub struct ImportRequest {
 #[serde(deny_unknown_fields)]
 pub struct UseRequest {
     pub name: String,
+    /// An adapter's name or absolute path, or `none`. Absent: the adapter stays with its model, and
+    /// goes with another one.
+    #[serde(default)]
+    pub adapter: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

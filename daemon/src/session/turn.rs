@@ -3,7 +3,7 @@
 use super::{Inner, SessionError};
 use crate::agent::{Action, Agent, Answer, Input, Profile};
 use crate::engine::{EngineError, Output};
-use crate::protocol::frames::{Fault, Generate};
+use crate::protocol::frames::{Fault, Generate, ModelInfo};
 use crate::protocol::http::{AskEvent, AskRequest, AskResponse, ErrorBody, ErrorCode, ToolCallReport};
 use crate::store::Turn;
 use crate::tools::Tools;
@@ -45,7 +45,7 @@ pub(super) async fn run(
                 let outcome = rooms.tools.execute(&call).await;
                 actions.extend(agent.step(Input::Tool(outcome)));
             }
-            Action::Finish(answer) => return finish(rooms, session, request, &model.name, *answer).await,
+            Action::Finish(answer) => return finish(rooms, session, request, model, *answer).await,
             Action::Fail(failure) => {
                 return Err(ErrorBody { code: ErrorCode::Usage, message: failure.to_string() });
             }
@@ -98,7 +98,7 @@ async fn finish(
     rooms: &Inner,
     session: &str,
     request: &AskRequest,
-    model: &str,
+    model: &ModelInfo,
     mut answer: Answer,
 ) -> Result<AskResponse, ErrorBody> {
     for citation in &mut answer.citations {
@@ -117,8 +117,8 @@ async fn finish(
         answer: answer.text,
         citations: answer.citations,
         session: session.into(),
-        model: model.into(),
-        adapter: None,
+        model: model.name.clone(),
+        adapter: model.adapter.clone(),
         usage: answer.usage,
         timings: answer.timings,
         left_out: answer.left_out,

@@ -8,6 +8,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use std::collections::HashMap;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
@@ -30,6 +31,11 @@ impl Job {
     /// True once the broker lost interest or the deadline passed: stop as soon as is convenient.
     pub fn cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed) || Instant::now() >= self.deadline
+    }
+
+    /// Becomes true when the broker loses interest, for work that looks at a flag of its own.
+    pub fn stop_flag(&self) -> Arc<AtomicBool> {
+        self.cancelled.clone()
     }
 
     /// The fault that [`Job::cancelled`] stands for.
@@ -115,7 +121,7 @@ pub fn start(jail: &Jail) -> std::io::Result<(Receiver<Job>, Port)> {
     };
     port.send(&Frame::Hello(report));
     let (tx, rx) = mpsc::channel();
-    let reader = Reader { frames, fds, port: port.clone(), jobs: tx };
+    let reader = Reader { frames, fds, port: port.clone(), jobs: tx, write: jail.write.clone() };
     std::thread::Builder::new().name("frames".into()).spawn(move || {
         let _ends_the_process = ExitOnPanic;
         reader.run();
@@ -148,6 +154,7 @@ struct Reader {
     fds: OwnedFd,
     port: Port,
     jobs: Sender<Job>,
+    write: Option<PathBuf>,
 }
 
 impl Reader {
@@ -185,7 +192,7 @@ impl Reader {
 
     fn request(&mut self, id: u64, deadline_ms: u64, body: Request) {
         if body == Request::Probe {
-            let reply = Ok(Reply::Probed(probe::attempts()));
+            let reply = Ok(Reply::Probed(probe::attempts(self.write.as_deref())));
             return self.port.send(&Frame::Reply { id, body: reply });
         }
         let fd = match &body {

@@ -2,10 +2,10 @@
 //! network, signals), then seccomp (no sockets, no programs, no other processes). Allow-only: what is
 //! not listed here is refused. What the kernel cannot do is reported, and `doctor` shows it.
 
-use super::seccomp;
+use super::{priority, seccomp};
 use crate::protocol::frames::JailReport;
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, LandlockStatus, Ruleset, RulesetAttr, RulesetCreatedAttr,
+    ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, Ruleset, RulesetAttr, RulesetCreatedAttr,
     RulesetStatus, Scope, path_beneath_rules,
 };
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -16,10 +16,14 @@ use std::path::PathBuf;
 pub struct Jail {
     /// Files and folders that may be read.
     pub read: Vec<PathBuf>,
+    /// The one folder below which files may be made, written, renamed and removed.
+    pub write: Option<PathBuf>,
     /// Bytes of address space; 0 = no limit.
     pub memory: u64,
     /// Device files, driver libraries and ioctls for a GPU backend.
     pub gpu: bool,
+    /// Behind everything else of this machine: see [`priority`](super::priority).
+    pub background: bool,
 }
 
 /// What the C library and ggml look at to count cores and memory.
@@ -35,18 +39,25 @@ const GPU_DEVICES: [&str; 5] =
 /// gets the walls that it has.
 pub fn enter(jail: &Jail) -> JailReport {
     let mut report = JailReport::default();
+    if jail.background {
+        report.refused.extend(priority::stand_back());
+    }
     limit(jail, &mut report);
     restrict_files(jail, &mut report);
-    match seccomp::apply(jail.gpu) {
+    match seccomp::apply(jail.gpu, jail.write.is_some()) {
         Ok(()) => report.seccomp = true,
         Err(error) => report.refused.push(format!("no seccomp: {error}")),
     }
     report
 }
 
-/// No core dumps (they would hold the owner's text), no file may grow, few descriptors.
+/// No core dumps (they would hold the owner's text), no file may grow unless it may be written, few
+/// descriptors.
 fn limit(jail: &Jail, report: &mut JailReport) {
-    let mut limits = vec![(Resource::Core, 0), (Resource::Fsize, 0)];
+    let mut limits = vec![(Resource::Core, 0)];
+    if jail.write.is_none() {
+        limits.push((Resource::Fsize, 0));
+    }
     if !jail.gpu {
         limits.push((Resource::Nofile, 64));
     }
@@ -87,7 +98,8 @@ fn landlock(jail: &Jail) -> Result<landlock::RestrictionStatus, landlock::Rulese
         .scope(Scope::from_all(abi))?
         .create()?
         .add_rules(path_beneath_rules(&jail.read, AccessFs::from_read(abi)))?
-        .add_rules(path_beneath_rules(SYSTEM, AccessFs::from_read(abi)))?;
+        .add_rules(path_beneath_rules(SYSTEM, AccessFs::from_read(abi)))?
+        .add_rules(path_beneath_rules(&jail.write, written()))?;
     if jail.gpu {
         let devices = AccessFs::from_read(abi) | AccessFs::WriteFile | AccessFs::IoctlDev;
         rules = rules
@@ -95,4 +107,14 @@ fn landlock(jail: &Jail) -> Result<landlock::RestrictionStatus, landlock::Rulese
             .add_rules(path_beneath_rules(GPU_DEVICES, devices))?;
     }
     rules.restrict_self()
+}
+
+/// Plain files, in one folder: no links, pipes, devices or folders of its own, and nothing to run.
+fn written() -> BitFlags<AccessFs> {
+    AccessFs::ReadFile
+        | AccessFs::ReadDir
+        | AccessFs::WriteFile
+        | AccessFs::Truncate
+        | AccessFs::MakeReg
+        | AccessFs::RemoveFile
 }

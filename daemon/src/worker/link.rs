@@ -304,9 +304,15 @@ fn spawn(spec: &Spec, frames: OwnedFd, descriptors: OwnedFd) -> Result<Child, St
     for path in &spec.jail.read {
         command.arg("--read").arg(path);
     }
+    if let Some(path) = &spec.jail.write {
+        command.arg("--write").arg(path);
+    }
     command.arg("--memory").arg(spec.jail.memory.to_string());
     if spec.jail.gpu {
         command.arg("--gpu");
+    }
+    if spec.jail.background {
+        command.arg("--background");
     }
     command.env_clear();
     command.envs(ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));

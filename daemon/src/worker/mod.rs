@@ -7,13 +7,15 @@ pub mod child;
 mod codec;
 pub mod jail;
 mod link;
+mod priority;
 mod probe;
 mod seccomp;
+pub mod signals;
 mod supervise;
 
 pub use jail::Jail;
 pub use link::Handler;
-pub use supervise::{CRASH_LIMIT, Kind, Spec, Worker, rss_bytes};
+pub use supervise::{CRASH_LIMIT, Kind, Spec, Worker, peak_bytes, rss_bytes};
 
 use crate::protocol::frames::{Event, Fault, Reply};
 use std::time::Duration;

@@ -6,8 +6,8 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 
-/// Tries each thing once.
-pub fn attempts() -> Vec<Attempt> {
+/// Tries each thing once. `folder` is the one that this worker may write in, if there is one.
+pub fn attempts(folder: Option<&Path>) -> Vec<Attempt> {
     let scratch = format!("/tmp/familiar-probe-{}", std::process::id());
     let attempts = [
         ("read /etc/passwd", std::fs::read("/etc/passwd").is_ok()),
@@ -22,7 +22,33 @@ pub fn attempts() -> Vec<Attempt> {
         ("run a program", run("/bin/true")),
         ("signal another process", signal_parent()),
     ];
-    attempts.map(|(what, managed)| Attempt { what: what.into(), refused: !managed }).into()
+    let beyond = folder.map(beyond).into_iter().flatten();
+    let all = attempts.into_iter().chain(beyond);
+    all.map(|(what, managed)| Attempt { what: what.into(), refused: !managed }).collect()
+}
+
+/// What leads out of a folder that may be written, or makes more of it than files.
+fn beyond(folder: &Path) -> [(&'static str, bool); 5] {
+    let link = folder.join("familiar-probe");
+    let linked = std::os::unix::fs::symlink("/etc/passwd", &link).is_ok();
+    let made = std::fs::create_dir(&link).is_ok();
+    let outside = folder.with_file_name(format!("familiar-probe-{}", std::process::id()));
+    let moved = std::fs::write(&link, "x").is_ok() && std::fs::rename(&link, &outside).is_ok();
+    let attempts = [
+        ("write beside its folder", write(&outside)),
+        ("link out of its folder", linked),
+        ("make a folder in its folder", made),
+        ("move a file out of its folder", moved),
+        ("make a file of its folder a program", executable(&link)),
+    ];
+    // Written above, which is allowed.
+    let _ = std::fs::remove_file(&link);
+    attempts
+}
+
+fn executable(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o700)).is_ok()
 }
 
 fn write(path: &Path) -> bool {

@@ -105,13 +105,32 @@ const GPU: &[libc::c_long] = &[
     libc::SYS_mincore,
 ];
 
+/// What replacing a file as a whole needs, and waiting for a signal before the loop ends: Landlock
+/// still says which files.
+const WRITE: &[libc::c_long] = &[
+    libc::SYS_pwrite64,
+    libc::SYS_ftruncate,
+    libc::SYS_fsync,
+    libc::SYS_fdatasync,
+    libc::SYS_flock,
+    libc::SYS_renameat,
+    libc::SYS_renameat2,
+    libc::SYS_unlinkat,
+    libc::SYS_rt_sigtimedwait,
+];
+
+#[cfg(target_arch = "x86_64")]
+const ARCH_WRITE: &[libc::c_long] = &[libc::SYS_rename, libc::SYS_unlink];
+#[cfg(not(target_arch = "x86_64"))]
+const ARCH_WRITE: &[libc::c_long] = &[];
+
 /// Puts the filters on the calling thread and every thread it will start.
-pub fn apply(gpu: bool) -> Result<(), String> {
-    let filters = build(gpu).map_err(|e| e.to_string())?;
+pub fn apply(gpu: bool, write: bool) -> Result<(), String> {
+    let filters = build(gpu, write).map_err(|e| e.to_string())?;
     filters.iter().try_for_each(|filter| seccompiler::apply_filter(filter)).map_err(|e| e.to_string())
 }
 
-fn build(gpu: bool) -> Result<[BpfProgram; 2], seccompiler::Error> {
+fn build(gpu: bool, write: bool) -> Result<[BpfProgram; 2], seccompiler::Error> {
     let arch: TargetArch = std::env::consts::ARCH.try_into().map_err(seccompiler::Error::Backend)?;
     // glibc falls back from clone3, whose flags no filter can see, to clone only upon ENOSYS.
     let no_clone3 = SeccompFilter::new(
@@ -121,17 +140,23 @@ fn build(gpu: bool) -> Result<[BpfProgram; 2], seccompiler::Error> {
         arch,
     );
     let refuse = SeccompAction::Errno(libc::EPERM as u32);
-    let allowed = SeccompFilter::new(rules(gpu)?, refuse, SeccompAction::Allow, arch);
+    let allowed = SeccompFilter::new(rules(gpu, write)?, refuse, SeccompAction::Allow, arch);
     Ok([
         no_clone3.and_then(|f| f.try_into()).map_err(seccompiler::Error::Backend)?,
         allowed.and_then(|f| f.try_into()).map_err(seccompiler::Error::Backend)?,
     ])
 }
 
-fn rules(gpu: bool) -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Error> {
-    let gpu_calls = if gpu { GPU } else { &[] };
+fn rules(gpu: bool, write: bool) -> Result<BTreeMap<i64, Vec<SeccompRule>>, seccompiler::Error> {
+    let mut groups = vec![ALLOWED, ARCH];
+    if gpu {
+        groups.push(GPU);
+    }
+    if write {
+        groups.extend([WRITE, ARCH_WRITE]);
+    }
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
-        ALLOWED.iter().chain(ARCH).chain(gpu_calls).map(|call| (*call, vec![])).collect();
+        groups.into_iter().flatten().map(|call| (*call, vec![])).collect();
     // Refused by the first filter with the errno that glibc understands.
     rules.insert(libc::SYS_clone3, vec![]);
     let thread = libc::CLONE_THREAD as u64;
@@ -155,8 +180,8 @@ mod tests {
 
     #[test]
     fn nothing_that_opens_a_socket_or_runs_a_program_is_allowed() {
-        for gpu in [false, true] {
-            let rules = rules(gpu).unwrap();
+        for (gpu, write) in [(false, false), (true, false), (false, true)] {
+            let rules = rules(gpu, write).unwrap();
             for call in [
                 libc::SYS_socket,
                 libc::SYS_socketpair,
@@ -180,6 +205,6 @@ mod tests {
 
     #[test]
     fn the_filters_compile() {
-        assert!(build(false).is_ok() && build(true).is_ok());
+        assert!(build(false, false).is_ok() && build(true, true).is_ok());
     }
 }

@@ -19,6 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub enum Kind {
     Engine,
     Extract,
+    Train,
 }
 
 impl Kind {
@@ -26,6 +27,7 @@ impl Kind {
         match self {
             Kind::Engine => "engine",
             Kind::Extract => "extract",
+            Kind::Train => "train",
         }
     }
 }
@@ -224,6 +226,14 @@ pub fn rss_bytes(pid: u32) -> Option<u64> {
     Some(pages * rustix::param::page_size() as u64)
 }
 
+/// The most resident memory that a process has had, in bytes.
+pub fn peak_bytes(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kilobytes << 10)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,5 +248,7 @@ mod tests {
     fn own_memory_is_read_in_bytes() {
         assert!(rss_bytes(std::process::id()).is_some_and(|rss| rss > 100_000));
         assert_eq!(rss_bytes(u32::MAX), None);
+        assert!(peak_bytes(std::process::id()).is_some_and(|peak| peak > 100_000));
+        assert_eq!(peak_bytes(u32::MAX), None);
     }
 }

@@ -11,7 +11,7 @@ use crate::lora::{self, Adapter, Dropout, Site, Target};
 use crate::norm::Norm;
 use crate::rope::{Direction, Rotation};
 use crate::run::{How, Stopped};
-use crate::weight::{Operand, Weight};
+use crate::weight::{Input, Weight};
 use rayon::prelude::*;
 
 /// A frozen linear, where an adapter may sit.
@@ -169,6 +169,7 @@ impl Block<'_> {
         last: bool,
     ) -> Result<Acts, Stopped> {
         let Inside { q, k, v, mixed, sums, attended, middle, mut gate, mut up, fed } = inside;
+        let precision = step.how.precision;
 
         // The feed-forward network: `dy` reaches it and passes by it.
         let d_fed = before(&self.inner_post_norm, fed.as_ref(), &dy);
@@ -176,16 +177,26 @@ impl Block<'_> {
         let gated = self.gate.forward(&gate, &up);
         let mut d_gated = Acts::zeros(gated.features(), gated.tokens());
         let d_fed = d_fed.as_ref().unwrap_or(&dy);
-        self.linear_backward(Target::Down, &gated, d_fed, &mut d_gated, grads, step, true)?;
+        self.linear_backward(
+            Target::Down,
+            &Input::new(&gated, precision),
+            d_fed,
+            &mut d_gated,
+            grads,
+            step,
+            true,
+        )?;
         drop(gated);
         self.gate.backward(&mut gate, &mut up, &d_gated);
         drop(d_gated);
         let normed = self.inner_norm.forward(&middle);
         let mut d_normed = Acts::zeros(normed.features(), normed.tokens());
-        self.linear_backward(Target::Gate, &normed, &gate, &mut d_normed, grads, step, true)?;
+        let seen = Input::new(&normed, precision);
+        self.linear_backward(Target::Gate, &seen, &gate, &mut d_normed, grads, step, true)?;
         drop(gate);
-        self.linear_backward(Target::Up, &normed, &up, &mut d_normed, grads, step, true)?;
-        drop((up, normed));
+        self.linear_backward(Target::Up, &seen, &up, &mut d_normed, grads, step, true)?;
+        drop((up, seen));
+        drop(normed);
         let mut d_middle = dy;
         self.inner_norm.backward(&middle, &d_normed, &mut d_middle);
         drop((middle, d_normed));
@@ -195,7 +206,15 @@ impl Block<'_> {
         drop(attended);
         let mut d_mixed = Acts::zeros(mixed.features(), mixed.tokens());
         let d_attended = d_attended.as_ref().unwrap_or(&d_middle);
-        self.linear_backward(Target::O, &mixed, d_attended, &mut d_mixed, grads, step, true)?;
+        self.linear_backward(
+            Target::O,
+            &Input::new(&mixed, precision),
+            d_attended,
+            &mut d_mixed,
+            grads,
+            step,
+            true,
+        )?;
         let (dq, dk, dv) = {
             let (q, k) = (self.queries(&q, step), self.keys(&k, step));
             let seen = Seen { q: &q, k: &k, v: &v, out: &mixed, sums: &sums };
@@ -207,8 +226,9 @@ impl Block<'_> {
         drop((q, k));
         let normed = self.attention_norm.forward(x);
         let mut d_normed = Acts::zeros(normed.features(), normed.tokens());
+        let seen = Input::new(&normed, precision);
         for (target, dy) in [(Target::Q, dq), (Target::K, dk), (Target::V, dv)] {
-            self.linear_backward(target, &normed, &dy, &mut d_normed, grads, step, !last)?;
+            self.linear_backward(target, &seen, &dy, &mut d_normed, grads, step, !last)?;
         }
         let mut dx = d_middle;
         self.attention_norm.backward(x, &d_normed, &mut dx);
@@ -222,17 +242,17 @@ impl Block<'_> {
         x: &Acts,
         step: Step<'_>,
     ) -> Result<[Acts; N], Stopped> {
-        let operand = Operand::new(x, step.how.precision);
+        let input = Input::new(x, step.how.precision);
         let mut outputs = targets.map(|target| Acts::zeros(self.linear(target).weight.outputs, x.tokens()));
         for (target, y) in targets.into_iter().zip(&mut outputs) {
             step.how.go_on()?;
             let linear = self.linear(target);
-            linear.weight.forward(&operand, y);
+            linear.weight.forward(&input.operand, y);
             if let Some(bias) = &linear.bias {
                 add_bias(y, bias);
             }
             if let Some((adapter, site, dropout)) = self.site(target, step) {
-                lora::forward(adapter, site, x, dropout, y);
+                lora::forward(adapter, site, &input, dropout, y);
             }
         }
         Ok(outputs)
@@ -244,7 +264,7 @@ impl Block<'_> {
     fn linear_backward(
         &self,
         target: Target,
-        x: &Acts,
+        x: &Input<'_>,
         dy: &Acts,
         dx: &mut Acts,
         grads: &mut [f32],
@@ -252,11 +272,12 @@ impl Block<'_> {
         through: bool,
     ) -> Result<(), Stopped> {
         step.how.go_on()?;
+        let dy = Input::new(dy, step.how.precision);
         if through {
-            self.linear(target).weight.backward(&Operand::new(dy, step.how.precision), dx);
+            self.linear(target).weight.backward(&dy.operand, dx);
         }
         if let Some((adapter, site, dropout)) = self.site(target, step) {
-            lora::backward(adapter, site, x, dropout, dy, dx, grads);
+            lora::backward(adapter, site, x, dropout, &dy, dx, grads);
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! One side of each is the adapter's rank. They read activations and write activations or gradients.
 
 use crate::acts::{Acts, LANES};
-use crate::kernel::{Kernels, Strided};
+use crate::kernel::{Kernels, Strided, pair};
 use crate::split;
 use crate::weight::{Operand, Precision};
 
@@ -24,10 +24,7 @@ pub fn forward_operand(m: Strided<'_>, x: &Operand<'_>, y: &mut Acts) {
         return;
     }
     let operations = 2 * rows * columns * x.panels() * LANES;
-    let pairs = match x.precision() {
-        Precision::F32 => Vec::new(),
-        Precision::Bf16 => paired(m, rows, columns),
-    };
+    let pairs = (x.precision() == Precision::Bf16).then(|| Pairs::new(m, rows, columns));
     let shares = (2 * rayon::current_num_threads()).div_ceil(y.panels());
     let width = rows.div_ceil(shares).next_multiple_of(8);
     let panels = y.values_mut().chunks_exact_mut(rows * LANES).enumerate();
@@ -38,36 +35,67 @@ pub fn forward_operand(m: Strided<'_>, x: &Operand<'_>, y: &mut Acts) {
         for column in (0..columns).step_by(COLUMNS) {
             let terms = COLUMNS.min(columns - column);
             let count = out.len() / LANES;
-            match x.precision() {
-                Precision::F32 => {
+            match &pairs {
+                Some(pairs) => {
+                    let (m, x) = (pairs.at(row, column), x.pairs(p, column));
+                    Kernels::best().multiply_add_pairs(count, terms.div_ceil(2), m, x, out);
+                }
+                None => {
                     let m = Strided { start: m.start + row * m.row + column * m.column, ..m };
                     Kernels::best().multiply_add(count, terms, m, x.values(p, column), out);
-                }
-                Precision::Bf16 => {
-                    let m = Strided { data: &pairs, start: row + column / 2 * rows, row: 1, column: rows };
-                    Kernels::best().multiply_add_pairs(count, terms.div_ceil(2), m, x.pairs(p, column), out);
                 }
             }
         }
     });
 }
 
-/// `m` as pairs of bfloat16: `[pair of columns][row]`.
-fn paired(m: Strided<'_>, rows: usize, columns: usize) -> Vec<u32> {
-    let mut pairs = vec![0; columns.div_ceil(2) * rows];
-    let tasks = pairs.chunks_mut(COLUMNS / 2 * rows).collect();
-    split::each(tasks, 16 * rows * columns, |n, part: &mut [u32]| {
-        let mut two = [vec![0.0; rows], vec![0.0; rows]];
-        for (k, pairs) in part.chunks_exact_mut(rows).enumerate() {
-            for (column, values) in (n * COLUMNS + 2 * k..).zip(&mut two) {
-                let at = |i: usize| m.data[m.start + i * m.row + column * m.column];
-                let last = column == columns;
-                values.iter_mut().enumerate().for_each(|(i, value)| *value = if last { 0.0 } else { at(i) });
+/// A matrix as pairs of bfloat16 along its columns.
+struct Pairs {
+    words: Vec<u32>,
+    /// From one row, and from one pair of columns, to the next.
+    row: usize,
+    column: usize,
+}
+
+impl Pairs {
+    /// In the order in which `m` lies in memory.
+    fn new(m: Strided<'_>, rows: usize, columns: usize) -> Pairs {
+        if m.column == 1 { Pairs::by_rows(m, rows, columns) } else { Pairs::by_columns(m, rows, columns) }
+    }
+
+    fn by_rows(m: Strided<'_>, rows: usize, columns: usize) -> Pairs {
+        let row = columns.div_ceil(2);
+        let mut words = vec![0; rows * row];
+        for (i, words) in words.chunks_exact_mut(row).enumerate() {
+            let values = &m.data[m.start + i * m.row..][..columns];
+            Kernels::best().pair_columns(values, &mut words[..columns / 2]);
+            if columns % 2 == 1 {
+                words[row - 1] = pair(values[columns - 1], 0.0);
             }
-            Kernels::best().pair_rows(&two[0], &two[1], pairs);
         }
-    });
-    pairs
+        Pairs { words, row, column: 1 }
+    }
+
+    fn by_columns(m: Strided<'_>, rows: usize, columns: usize) -> Pairs {
+        let mut words = vec![0; columns.div_ceil(2) * rows];
+        // The partner of an odd number's last column stays zero.
+        let mut two = [vec![0.0; rows], vec![0.0; rows]];
+        for (k, words) in words.chunks_exact_mut(rows).enumerate() {
+            two[1].fill(0.0);
+            for (column, values) in (2 * k..columns).zip(&mut two) {
+                let column = m.data[m.start + column * m.column..].iter().step_by(m.row);
+                values.iter_mut().zip(column).for_each(|(value, from)| *value = *from);
+            }
+            Kernels::best().pair_rows(&two[0], &two[1], words);
+        }
+        Pairs { words, row: 1, column: rows }
+    }
+
+    /// From `row` and an even `column` on.
+    fn at(&self, row: usize, column: usize) -> Strided<'_, u32> {
+        let start = row * self.row + column / 2 * self.column;
+        Strided { data: &self.words, start, row: self.row, column: self.column }
+    }
 }
 
 /// `out[i][j] += scale * sum over tokens of x[i] * y[j]`; `out` is row-major `[x.features][y.features]`.

@@ -5,6 +5,7 @@ use crate::acts::{Acts, LANES};
 use crate::dense;
 use crate::kernel::Strided;
 use crate::random::{Stream, mix};
+use crate::weight::{Input, Operand};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -144,50 +145,53 @@ impl Dropout {
 }
 
 /// `y += scale * B A x`.
-pub fn forward(adapter: &Adapter, site: &Site, x: &Acts, dropout: Option<Dropout>, y: &mut Acts) {
-    let h = scaled(adapter, project(adapter, site, x, dropout));
-    dense::forward(adapter.b(site), &h, y);
+pub fn forward(adapter: &Adapter, site: &Site, x: &Input<'_>, dropout: Option<Dropout>, y: &mut Acts) {
+    let precision = x.operand.precision();
+    let masked = dropout.map(|dropout| dropout.apply(x.acts));
+    let masked = masked.as_ref().map(|masked| Operand::new(masked, precision));
+    let h = scaled(adapter, project(adapter, site, masked.as_ref().unwrap_or(&x.operand), y.tokens()));
+    dense::forward_operand(adapter.b(site), &Operand::new(&h, precision), y);
 }
 
 /// Adds the adapter's part to `dx` and to `grads` (laid out as [`Adapter::values`]); A x is computed anew.
 pub fn backward(
     adapter: &Adapter,
     site: &Site,
-    x: &Acts,
+    x: &Input<'_>,
     dropout: Option<Dropout>,
-    dy: &Acts,
+    dy: &Input<'_>,
     dx: &mut Acts,
     grads: &mut [f32],
 ) {
-    let masked = dropout.map(|dropout| dropout.apply(x));
+    let precision = x.operand.precision();
+    let masked = dropout.map(|dropout| dropout.apply(x.acts));
+    let masked = masked.as_ref().map(|masked| Input::new(masked, precision));
     let seen = masked.as_ref().unwrap_or(x);
-    let h = project(adapter, site, seen, None);
-    dense::outer(dy, &h, adapter.scale, &mut grads[site.b..][..site.outputs * adapter.rank]);
+    let h = project(adapter, site, &seen.operand, dx.tokens());
+    dense::outer(dy.acts, &h, adapter.scale, &mut grads[site.b..][..site.outputs * adapter.rank]);
     drop(h);
 
-    let mut dh = Acts::zeros(adapter.rank, dy.tokens());
-    dense::forward(adapter.b(site).transposed(), dy, &mut dh);
+    let mut dh = Acts::zeros(adapter.rank, dy.acts.tokens());
+    dense::forward_operand(adapter.b(site).transposed(), &dy.operand, &mut dh);
     let dh = scaled(adapter, dh);
     let mut by_input = vec![0.0; site.inputs * adapter.rank];
-    dense::outer(seen, &dh, 1.0, &mut by_input);
+    dense::outer(seen.acts, &dh, 1.0, &mut by_input);
     add_transposed(&by_input, adapter.rank, &mut grads[site.a..site.b]);
 
+    let dh = Operand::new(&dh, precision);
     let Some(dropout) = dropout else {
-        return dense::forward(adapter.a(site).transposed(), &dh, dx);
+        return dense::forward_operand(adapter.a(site).transposed(), &dh, dx);
     };
     let mut through = Acts::zeros(site.inputs, dx.tokens());
-    dense::forward(adapter.a(site).transposed(), &dh, &mut through);
+    dense::forward_operand(adapter.a(site).transposed(), &dh, &mut through);
     let through = dropout.apply(&through);
     dx.values_mut().iter_mut().zip(through.values()).for_each(|(d, t)| *d += t);
 }
 
 /// A x, `[rank][tokens]`.
-fn project(adapter: &Adapter, site: &Site, x: &Acts, dropout: Option<Dropout>) -> Acts {
-    let mut h = Acts::zeros(adapter.rank, x.tokens());
-    match dropout {
-        Some(dropout) => dense::forward(adapter.a(site), &dropout.apply(x), &mut h),
-        None => dense::forward(adapter.a(site), x, &mut h),
-    }
+fn project(adapter: &Adapter, site: &Site, x: &Operand<'_>, tokens: usize) -> Acts {
+    let mut h = Acts::zeros(adapter.rank, tokens);
+    dense::forward_operand(adapter.a(site), x, &mut h);
     h
 }
 
@@ -207,6 +211,11 @@ fn add_transposed(m: &[f32], columns: usize, out: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::weight::Precision;
+
+    fn input(acts: &Acts) -> Input<'_> {
+        Input::new(acts, Precision::F32)
+    }
 
     fn acts(features: usize, tokens: usize, seed: u64) -> Acts {
         let mut acts = Acts::zeros(features, tokens);
@@ -226,7 +235,7 @@ mod tests {
     /// Sum of `y * weights`, in f64.
     fn loss(adapter: &Adapter, x: &Acts, weights: &Acts, dropout: Option<Dropout>) -> f64 {
         let mut y = Acts::zeros(weights.features(), x.tokens());
-        forward(adapter, &adapter.sites[0], x, dropout, &mut y);
+        forward(adapter, &adapter.sites[0], &input(x), dropout, &mut y);
         let all = (0..x.tokens()).flat_map(|t| (0..y.features()).map(move |f| (f, t)));
         all.map(|(f, t)| f64::from(y.get(f, t)) * f64::from(weights.get(f, t))).sum()
     }
@@ -239,7 +248,7 @@ mod tests {
             let site = adapter.sites[0];
             let mut grads = vec![0.0; adapter.values.len()];
             let mut dx = Acts::zeros(24, 37);
-            backward(&adapter, &site, &x, dropout, &weights, &mut dx, &mut grads);
+            backward(&adapter, &site, &input(&x), dropout, &input(&weights), &mut dx, &mut grads);
             // The function is linear in each value, so a large step has no error of its own.
             for at in (0..adapter.values.len()).step_by(7) {
                 let around = |h: f32| {
@@ -276,7 +285,7 @@ mod tests {
         let [first, second] = [0, 1].map(|i| adapter.a(&adapter.sites[i]).data);
         assert_ne!(first, second);
         let mut y = Acts::zeros(16, 3);
-        forward(&adapter, &adapter.sites[0], &acts(16, 3, 1), None, &mut y);
+        forward(&adapter, &adapter.sites[0], &input(&acts(16, 3, 1)), None, &mut y);
         assert!(y.values().iter().all(|value| *value == 0.0));
     }
 

@@ -42,6 +42,8 @@ pub struct Recipe {
     pub seed: u64,
     /// Steps in a row that may be skipped for a gradient that is not finite before the run stops.
     pub max_skipped: usize,
+    /// How many of a teacher's likeliest tokens are kept for each learned one.
+    pub teacher_top: usize,
 }
 
 impl Default for Recipe {
@@ -67,6 +69,7 @@ impl Default for Recipe {
             accumulate: 8,
             seed: 0,
             max_skipped: 5,
+            teacher_top: 32,
         }
     }
 }
@@ -111,7 +114,8 @@ impl Recipe {
         rule((1..=1000).contains(&self.epochs), "epochs", &self.epochs, "from 1 to 1000")?;
         rule((16..=1 << 17).contains(&self.tokens), "tokens", &self.tokens, "from 16 to 131072")?;
         rule((1..=4096).contains(&self.accumulate), "accumulate", &self.accumulate, "from 1 to 4096")?;
-        rule((1..=1000).contains(&self.max_skipped), "max_skipped", &self.max_skipped, "from 1 to 1000")
+        rule((1..=1000).contains(&self.max_skipped), "max_skipped", &self.max_skipped, "from 1 to 1000")?;
+        rule((1..=1024).contains(&self.teacher_top), "teacher_top", &self.teacher_top, "from 1 to 1024")
     }
 
     /// The learning rate of step `step` (from 0) of `steps`: a linear rise, then a cosine.

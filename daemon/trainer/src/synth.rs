@@ -5,6 +5,7 @@
 //! Weights are as wide as trained ones are: attention is neither uniform nor one-hot, blocks add to their
 //! input about as much as it is, and logits spread by 2. So an error shows as it would in a real model.
 
+use crate::random::mix;
 use familiar_gguf::{Kind, Writer};
 use rayon::prelude::*;
 use std::fs::File;
@@ -284,86 +285,95 @@ fn tensors(shape: &Shape, quantization: Quantization) -> io::Result<Vec<Tensor>>
         let message = format!("no random model of architecture `{}`", shape.architecture);
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
-    let mut all = Vec::new();
-    let root = (shape.width as f32).sqrt();
-    // Logits are sums of `width` products with normed values: this gives them their spread.
-    let head = 2.0 / root;
-    // What blocks read first has a deviation of 1; a tied embedding's is small beside what they add, or each
-    // token would foretell itself. Gemma multiplies embeddings by the root of the width.
-    let embedded = if shape.tied { 0.15 } else { 1.0 };
-    let embedding_deviation =
-        if shape.architecture.starts_with("gemma") { embedded / root } else { embedded };
-    let output_norm = if shape.tied { head / embedding_deviation } else { 1.0 };
-    // All blocks together add about as much as was there.
-    let added = (2.0 / shape.blocks as f32).sqrt().min(1.0);
-    let embedding = if shape.tied { Role::Head } else { Role::Plain };
-    let mut add = |tensor: Tensor| all.push(tensor);
-    let matrix = |name: &str, columns: usize, rows: usize, role: Role, deviation: f32| Tensor {
-        name: name.into(),
-        columns,
-        rows,
-        kind: quantization.kind(role, columns),
-        mean: 0.0,
-        deviation,
-    };
-    let vector = |name: &str, columns: usize, mean: f32, deviation: f32| Tensor {
-        name: name.into(),
-        columns,
-        rows: 1,
-        kind: Kind::F32,
-        mean,
-        deviation,
-    };
-    add(matrix("token_embd.weight", shape.width, shape.vocabulary, embedding, embedding_deviation));
-    if !shape.tied {
-        add(matrix("output.weight", shape.width, shape.vocabulary, Role::Head, head));
-    }
-    add(vector("output_norm.weight", shape.width, output_norm, 0.1 * output_norm));
-    if shape.rope_factors {
-        add(vector("rope_freqs.weight", shape.head_dim / 2, 2.0, 0.4));
-    }
-    let (q, kv) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
-    for block in 0..shape.blocks {
-        let name = |part: &str| format!("blk.{block}.{part}");
-        let more = if more_bits(block, shape.blocks) { Role::MoreBits } else { Role::Plain };
-        let mut linear = |part: &str, columns: usize, rows: usize, role: Role, gain: f32| {
-            let deviation = gain / (columns as f32).sqrt();
-            add(matrix(&name(&format!("{part}.weight")), columns, rows, role, deviation));
-        };
-        linear("attn_q", shape.width, q, Role::Plain, SHARP);
-        linear("attn_k", shape.width, kv, Role::Plain, SHARP);
-        linear("attn_v", shape.width, kv, more, 1.0);
-        linear("attn_output", q, shape.width, Role::Plain, added);
-        linear("ffn_gate", shape.width, shape.feed_forward, Role::Plain, 1.0);
-        linear("ffn_up", shape.width, shape.feed_forward, Role::Plain, 1.0);
-        linear("ffn_down", shape.feed_forward, shape.width, more, added);
-        let norm = |part: &str, columns: usize, mean: f32| {
-            vector(&name(&format!("{part}.weight")), columns, mean, 0.1 * mean)
-        };
-        add(norm("attn_norm", shape.width, 1.0));
-        add(norm("ffn_norm", shape.width, 1.0));
-        if matches!(shape.architecture, "qwen3" | "gemma3") {
-            add(norm("attn_q_norm", shape.head_dim, SHARP));
-            add(norm("attn_k_norm", shape.head_dim, SHARP));
-        }
-        if shape.architecture.starts_with("gemma") {
-            add(norm("post_attention_norm", shape.width, 0.5 * added));
-            add(norm("post_ffw_norm", shape.width, 0.5 * added));
-        }
-        if shape.architecture == "qwen2" {
-            for (part, columns) in [("attn_q.bias", q), ("attn_k.bias", kv), ("attn_v.bias", kv)] {
-                add(vector(&name(part), columns, 0.0, 0.3));
-            }
-        }
-    }
-    match all.iter().find(|tensor| !(tensor.columns as u64).is_multiple_of(tensor.kind.block)) {
+    let mut plan = Plan { shape, quantization, tensors: Vec::new() };
+    plan.ends();
+    (0..shape.blocks).for_each(|block| plan.block(block));
+    match plan.tensors.iter().find(|tensor| !(tensor.columns as u64).is_multiple_of(tensor.kind.block)) {
         Some(tensor) => {
             let (columns, kind, name) = (tensor.columns, tensor.kind, &tensor.name);
             let message =
                 format!("{name} has rows of {columns}, no multiple of {}'s {}", kind.name, kind.block);
             Err(io::Error::new(io::ErrorKind::InvalidInput, message))
         }
-        None => Ok(all),
+        None => Ok(plan.tensors),
+    }
+}
+
+/// The tensors of a model in the making.
+struct Plan<'a> {
+    shape: &'a Shape,
+    quantization: Quantization,
+    tensors: Vec<Tensor>,
+}
+
+impl Plan<'_> {
+    /// What is before and after the blocks.
+    fn ends(&mut self) {
+        let shape = self.shape;
+        let root = (shape.width as f32).sqrt();
+        // Logits are sums of `width` products with normed values: this gives them their spread.
+        let head = 2.0 / root;
+        // What blocks read first has a deviation of 1; a tied embedding's is small beside what they add, or
+        // each token would foretell itself. Gemma multiplies embeddings by the root of the width.
+        let embedded = if shape.tied { 0.15 } else { 1.0 };
+        let embedding = if shape.architecture.starts_with("gemma") { embedded / root } else { embedded };
+        let role = if shape.tied { Role::Head } else { Role::Plain };
+        self.matrix("token_embd.weight", shape.width, shape.vocabulary, role, embedding);
+        if !shape.tied {
+            self.matrix("output.weight", shape.width, shape.vocabulary, Role::Head, head);
+        }
+        self.norm("output_norm", shape.width, if shape.tied { head / embedding } else { 1.0 });
+        if shape.rope_factors {
+            self.vector("rope_freqs.weight", shape.head_dim / 2, 2.0, 0.4);
+        }
+    }
+
+    fn block(&mut self, block: usize) {
+        let shape = self.shape;
+        let (width, inner) = (shape.width, shape.feed_forward);
+        let (q, kv) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
+        let more = if more_bits(block, shape.blocks) { Role::MoreBits } else { Role::Plain };
+        // All blocks together add about as much as was there.
+        let added = (2.0 / shape.blocks as f32).sqrt().min(1.0);
+        let linears = [
+            ("attn_q", width, q, Role::Plain, SHARP),
+            ("attn_k", width, kv, Role::Plain, SHARP),
+            ("attn_v", width, kv, more, 1.0),
+            ("attn_output", q, width, Role::Plain, added),
+            ("ffn_gate", width, inner, Role::Plain, 1.0),
+            ("ffn_up", width, inner, Role::Plain, 1.0),
+            ("ffn_down", inner, width, more, added),
+        ];
+        for (part, columns, rows, role, gain) in linears {
+            let deviation = gain / (columns as f32).sqrt();
+            self.matrix(&format!("blk.{block}.{part}.weight"), columns, rows, role, deviation);
+        }
+        let heads = [("attn_q_norm", shape.head_dim, SHARP), ("attn_k_norm", shape.head_dim, SHARP)];
+        let after = [("post_attention_norm", width, 0.5 * added), ("post_ffw_norm", width, 0.5 * added)];
+        let norms = [("attn_norm", width, 1.0), ("ffn_norm", width, 1.0)].into_iter();
+        let of_heads = heads.into_iter().filter(|_| matches!(shape.architecture, "qwen3" | "gemma3"));
+        let of_gemma = after.into_iter().filter(|_| shape.architecture.starts_with("gemma"));
+        for (part, columns, mean) in norms.chain(of_heads).chain(of_gemma) {
+            self.norm(&format!("blk.{block}.{part}"), columns, mean);
+        }
+        if shape.architecture == "qwen2" {
+            for (part, columns) in [("attn_q", q), ("attn_k", kv), ("attn_v", kv)] {
+                self.vector(&format!("blk.{block}.{part}.bias"), columns, 0.0, 0.3);
+            }
+        }
+    }
+
+    fn matrix(&mut self, name: &str, columns: usize, rows: usize, role: Role, deviation: f32) {
+        let kind = self.quantization.kind(role, columns);
+        self.tensors.push(Tensor { name: name.into(), columns, rows, kind, mean: 0.0, deviation });
+    }
+
+    fn vector(&mut self, name: &str, columns: usize, mean: f32, deviation: f32) {
+        self.tensors.push(Tensor { name: name.into(), columns, rows: 1, kind: Kind::F32, mean, deviation });
+    }
+
+    fn norm(&mut self, name: &str, columns: usize, mean: f32) {
+        self.vector(&format!("{name}.weight"), columns, mean, 0.1 * mean);
     }
 }
 
@@ -465,21 +475,15 @@ fn word(mut n: usize) -> String {
 
 /// A stream of numbers for each tensor: FNV-1a of its name, with the seed.
 fn key(seed: u64, name: &str) -> u64 {
-    let start = 0xCBF2_9CE4_8422_2325 ^ mix(seed);
-    name.bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
-}
-
-/// SplitMix64 (Steele, Lea and Flood, 2014): the output for a counter.
-fn mix(counter: u64) -> u64 {
-    let z = counter.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
+    let hash = name.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+    });
+    mix(seed, hash)
 }
 
 /// Number `index` of a stream: nearly normal, as the sum of four even ones, and at most 3.47 from 0.
 fn normal(key: u64, index: u64) -> f32 {
-    let bits = mix(key.wrapping_add(index));
+    let bits = mix(key, index);
     let sum = (bits & 0xFFFF) + ((bits >> 16) & 0xFFFF) + ((bits >> 32) & 0xFFFF) + (bits >> 48);
     (sum as f32 - 131_070.0) * (1.732_050_8 / 65_536.0)
 }

@@ -9,7 +9,7 @@ use super::*;
 use crate::config::Config;
 use crate::config::paths::Paths;
 use crate::daemon::Control;
-use crate::engine::{Engine, Models};
+use crate::engine::{Adapters, Engine, Models};
 use crate::index::Index;
 use crate::session::Sessions;
 use crate::worker::{Jail, Kind, Spec, Worker};
@@ -53,7 +53,8 @@ impl Server {
         let extract = Worker::new(Spec::new(Kind::Extract, Jail::default()));
         let index = paths(&folder).index();
         let index = Index::open(index, Config::default().index, extract.clone()).await.unwrap();
-        let engine = Engine::new(Models::new(paths(&folder).models()), config.clone());
+        let models = Models::new(paths(&folder).models());
+        let engine = Engine::new(models, Adapters::new(paths(&folder).adapters()), config.clone());
         let handles = Handles {
             sessions: Sessions::new(store.clone(), engine.clone(), index.clone(), config.clone()),
             engine,

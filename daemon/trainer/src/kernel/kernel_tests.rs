@@ -72,6 +72,22 @@ proptest! {
     }
 
     #[test]
+    fn every_kernel_pairs_alike(bits in prop::collection::vec(any::<u32>(), 2..90)) {
+        // The instruction takes subnormal numbers for zero, and so do its products.
+        let values: Vec<f32> = bits.iter().map(|bits| f32::from_bits(*bits)).filter(|v| !v.is_subnormal() && !v.is_nan()).collect();
+        let half = values.len() / 2;
+        let (first, second) = (&values[..half], &values[half..2 * half]);
+        for kernels in Kernels::all() {
+            let mut rows = vec![0; half];
+            kernels.pair_rows(first, second, &mut rows);
+            prop_assert!(rows.iter().enumerate().all(|(i, word)| *word == pair(first[i], second[i])));
+            let mut columns = vec![0; half];
+            kernels.pair_columns(&values, &mut columns);
+            prop_assert!(columns.iter().enumerate().all(|(i, word)| *word == pair(values[2 * i], values[2 * i + 1])));
+        }
+    }
+
+    #[test]
     fn bf16_is_the_nearest_one(bits: u32) {
         let value = f32::from_bits(bits);
         let near = from_bf16(bf16(value));

@@ -1,6 +1,9 @@
 //! Kernels for x86-64: AVX-512 (also with products of bfloat16), and AVX2 with FMA. A tile's sums stay in
 //! registers for the whole of `k` and are added to `c` at the end.
 
+// A tile's loops have constant bounds and are unrolled into registers: indices say which.
+#![allow(clippy::needless_range_loop)]
+
 use super::{Kernels, Product, portable};
 use crate::acts::LANES;
 use std::arch::x86_64::*;
@@ -10,17 +13,22 @@ static AVX512_BF16: Kernels = Kernels {
     lanes32: avx512::<2> as Product<f32>,
     lanes16: avx512::<1> as Product<f32>,
     pairs: Some(avx512_pairs as Product<u32>),
-    pair_rows: portable::pair_rows,
-    pair_columns: portable::pair_columns,
+    // SAFETY: only CPUs with these instructions get these kernels.
+    pair_rows: |first, second, out| unsafe { avx512_pair_rows(first, second, out) },
+    pair_columns: |row, out| unsafe { avx512_pair_columns(row, out) },
 };
 
-static AVX512: Kernels = Kernels { name: "AVX-512", pairs: None, ..AVX512_BF16 };
+static AVX512: Kernels = Kernels {
+    name: "AVX-512",
+    lanes32: avx512::<2> as Product<f32>,
+    lanes16: avx512::<1> as Product<f32>,
+    ..portable::KERNELS
+};
 
 static AVX2: Kernels = Kernels {
     name: "AVX2",
     lanes32: avx2::<2> as Product<f32>,
     lanes16: avx2::<1> as Product<f32>,
-    pairs: None,
     ..portable::KERNELS
 };
 
@@ -156,6 +164,47 @@ unsafe fn pairs_tile<const M: usize>(
         }
         add_512(&sums, c);
     }
+}
+
+/// 16 values rounded to bfloat16, in the low halves of 16 words.
+#[target_feature(enable = "avx512f,avx512bf16")]
+#[inline]
+fn rounded(values: __m512) -> __m512i {
+    // SAFETY: a vector of 16 bfloat16 is 256 bits of any value.
+    unsafe { _mm512_cvtepu16_epi32(std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(values))) }
+}
+
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn avx512_pair_rows(first: &[f32], second: &[f32], out: &mut [u32]) {
+    let (vectors, rest) = out.as_chunks_mut::<16>();
+    let done = vectors.len() * 16;
+    for ((out, first), second) in
+        vectors.iter_mut().zip(first.as_chunks::<16>().0).zip(second.as_chunks::<16>().0)
+    {
+        // SAFETY: each holds 16 words.
+        unsafe {
+            let low = rounded(_mm512_loadu_ps(first.as_ptr()));
+            let high = rounded(_mm512_loadu_ps(second.as_ptr()));
+            let words = _mm512_or_si512(low, _mm512_slli_epi32::<16>(high));
+            _mm512_storeu_si512(out.as_mut_ptr().cast(), words);
+        }
+    }
+    portable::pair_rows(&first[done..], &second[done..], rest);
+}
+
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn avx512_pair_columns(row: &[f32], out: &mut [u32]) {
+    let (vectors, rest) = out.as_chunks_mut::<16>();
+    let done = vectors.len() * 32;
+    for (out, row) in vectors.iter_mut().zip(row.as_chunks::<32>().0) {
+        // SAFETY: 32 values become 16 words.
+        unsafe {
+            let (low, high) = (_mm512_loadu_ps(row.as_ptr()), _mm512_loadu_ps(row.as_ptr().add(16)));
+            let words: __m512i = std::mem::transmute(_mm512_cvtne2ps_pbh(high, low));
+            _mm512_storeu_si512(out.as_mut_ptr().cast(), words);
+        }
+    }
+    portable::pair_columns(&row[done..], rest);
 }
 
 /// Rows of `V` halves of 16 lanes, one half after the other: 6 rows of 2 vectors fill the 16 registers.

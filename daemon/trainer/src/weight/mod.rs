@@ -2,6 +2,7 @@
 //! product's gradient. Another backend (a GPU's) would implement these two and nothing else. A weight is
 //! read from the mapped file and dequantized tile by tile, each tile once for all tokens; never as a whole.
 
+mod blocks;
 mod tile;
 mod unpack;
 
@@ -51,6 +52,18 @@ pub struct Operand<'a> {
     features: usize,
     /// `[panel][pair of features][LANES]`, two bfloat16 in a word; empty in `F32`.
     pairs: Vec<u32>,
+}
+
+/// Activations with their operand: what a linear that has an adapter needs of its input.
+pub struct Input<'a> {
+    pub acts: &'a Acts,
+    pub operand: Operand<'a>,
+}
+
+impl<'a> Input<'a> {
+    pub fn new(acts: &'a Acts, precision: Precision) -> Input<'a> {
+        Input { acts, operand: Operand::new(acts, precision) }
+    }
 }
 
 impl<'a> Operand<'a> {
@@ -112,12 +125,12 @@ fn paired(values: &[f32], features: usize) -> Vec<u32> {
     pairs
 }
 
-/// Rows of a tile that stays in the second-level cache, and the inputs that are multiplied at once so
-/// that a panel's part stays near: found by measuring.
-const ROWS: usize = 128;
-const INPUTS: usize = 512;
-/// The same for the gradient, whose sums run along the rows.
-const GRADIENT_ROWS: usize = 256;
+/// A tile's rows and columns for `W x`: few rows, each read from the file in one piece, and long sums. Half
+/// of a second-level cache at most; these and the next were found by measuring.
+const ROWS: usize = 32;
+const INPUTS: usize = 2048;
+/// The same for `transpose(W) dy`, whose sums run along the rows.
+const GRADIENT_ROWS: usize = 512;
 const GRADIENT_INPUTS: usize = 256;
 
 thread_local! {
@@ -142,6 +155,11 @@ impl<'a> Weight<'a> {
 
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// All its blocks, row after row.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// `y += W x`; `x` has `inputs` features and `y` `outputs`. Split over threads by rows of `W`.

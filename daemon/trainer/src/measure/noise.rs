@@ -1,8 +1,8 @@
-//! Measures the trainer's arithmetic on the machine at hand.
+//! Random values from a seed, the same ones each time: for measuring and tests.
 
 use familiar_gguf::Kind;
 
-/// Values in -1..1 from a seed: the same ones each time.
+/// A source of random values.
 pub struct Noise(u64);
 
 impl Noise {
@@ -18,6 +18,7 @@ impl Noise {
         z ^ z >> 31
     }
 
+    /// In -1..1.
     pub fn value(&mut self) -> f32 {
         (self.bits() >> 40) as f32 / (1 << 23) as f32 - 1.0
     }
