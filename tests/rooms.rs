@@ -4,18 +4,20 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every room with the rooms that it may use. Below, a folder or file of `daemon/src` is a room.
-const ALLOWED: [(&str, &[&str]); 19] = [
+const ALLOWED: [(&str, &[&str]); 20] = [
     ("types", &[]),
     ("protocol", &["types"]),
     ("config", &[]),
     ("llama", &[]),
+    // Compiled for tests alone.
+    ("testkit", &[]),
     ("memory", &[]),
     ("policy", &[]),
     ("agent", &["types", "protocol", "config"]),
     ("worker", &["protocol"]),
     ("extract", &["protocol", "types", "worker"]),
-    ("engine", &["types", "protocol", "config", "llama", "worker"]),
-    ("learn", &["types", "protocol", "config", "llama", "worker"]),
+    ("engine", &["types", "protocol", "config", "llama", "testkit", "worker"]),
+    ("learn", &["types", "protocol", "config", "llama", "testkit", "worker"]),
     // `extract` only in tests, where documents are read in process.
     ("index", &["types", "protocol", "config", "policy", "memory", "worker", "extract"]),
     ("store", &["types", "protocol"]),

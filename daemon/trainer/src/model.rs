@@ -71,7 +71,7 @@ pub struct Pass {
 /// What is kept of one block.
 enum Saved {
     Border(Acts),
-    Inside(Kept, Inside<Kept>),
+    Inside(Kept, Box<Inside<Kept>>),
 }
 
 /// Rotations and reaches of a batch's tokens, in ordinary blocks and in those with a sliding window.
@@ -160,7 +160,7 @@ impl<'a> Model<'a> {
                 Keep::Borders => Saved::Border(x),
                 Keep::Inside => {
                     let keep = |acts| Kept::new(acts, how.precision);
-                    Saved::Inside(keep(x), inside.map(keep))
+                    Saved::Inside(keep(x), Box::new(inside.map(keep)))
                 }
             });
         }
