@@ -2,8 +2,8 @@
 
 use super::data::{self, DataError};
 use super::spec::Spec;
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,10 @@ pub fn make(folder: &Path, spec: &Spec, data: &Path) -> Result<usize, MakeError>
         let path = path.to_owned();
         move |error| MakeError::Io { path, error }
     };
-    let bytes = fs::read(data).map_err(failed(data))?;
+    let mut bytes = Vec::new();
+    // One more than may be: reading what came tells that it is too long.
+    let read = File::open(data).and_then(|file| file.take(data::MOST + 1).read_to_end(&mut bytes));
+    read.map_err(failed(data))?;
     let (rows, _) = data::read(&bytes[..])?;
     match fs::read_dir(folder).map(|mut entries| entries.next().is_some()) {
         Ok(true) => return Err(MakeError::Exists(folder.to_owned())),
