@@ -119,7 +119,7 @@ impl Folder {
     pub fn restore(&self, job: &[u8; 32]) -> Result<Option<Vec<u8>>, FolderError> {
         let file = self.checkpoint();
         let failed = |error| FolderError::Io { what: "cannot read", file: file.clone(), error };
-        let mut from = match File::open(&file) {
+        let mut from = match regular(&file) {
             Ok(from) => from,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),

@@ -12,7 +12,6 @@ use crate::worker::child::Job;
 use crate::worker::signals;
 use familiar_gguf::{Gguf, Header};
 use familiar_trainer::adapter::{self, AdapterError, Meta};
-use familiar_trainer::memory;
 use familiar_trainer::model::Model;
 use familiar_trainer::run::Keep;
 use familiar_trainer::session::{Report, Session, StepReport, TrainError};
@@ -109,7 +108,6 @@ impl From<WorkError> for Fault {
 }
 
 fn train(folder: &Path, job: &Job) -> Result<Trained, Fault> {
-    memory::keep_freed();
     let folder = Folder::take(folder).map_err(WorkError::from)?;
     let (spec, examples, data) = prepare(&folder)?;
     let mut pool = rayon::ThreadPoolBuilder::new();
