@@ -269,7 +269,7 @@ impl From<MakeError> for Failure {
         let exit = match &error {
             MakeError::Io { error, .. } if error.kind() == io::ErrorKind::NotFound => Exit::NotFound,
             MakeError::Io { .. } => Exit::Failed,
-            MakeError::Exists(_) | MakeError::Data(_) | MakeError::Recipe(_) => Exit::Usage,
+            MakeError::Exists(_) | MakeError::Data(_) | MakeError::Spec(_) => Exit::Usage,
         };
         Failure::new(exit, error.to_string())
     }

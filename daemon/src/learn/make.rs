@@ -17,12 +17,12 @@ pub enum MakeError {
     #[error(transparent)]
     Data(#[from] DataError),
     #[error("{0}")]
-    Recipe(#[from] familiar_trainer::recipe::RecipeError),
+    Spec(String),
 }
 
 /// Makes `folder` for `spec`, with a copy of the examples in `data`; returns how many there are.
 pub fn make(folder: &Path, spec: &Spec, data: &Path) -> Result<usize, MakeError> {
-    spec.recipe.check()?;
+    spec.check().map_err(MakeError::Spec)?;
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |error| MakeError::Io { path, error }
@@ -63,6 +63,10 @@ mod tests {
         assert!(make(&folder, &spec, &data).unwrap_err().to_string().contains("data.jsonl:2"));
         assert!(!folder.exists(), "nothing is made for bad data");
         fs::write(&data, "{\"text\":\"a\"}\n{\"text\":\"b\"}\n").unwrap();
+        let mut wrong = spec.clone();
+        wrong.run.threads = 5000;
+        assert!(make(&folder, &wrong, &data).unwrap_err().to_string().contains("`run.threads` is 5000"));
+        assert!(!folder.exists(), "nor is anything made that would not be run");
         assert_eq!(make(&folder, &spec, &data).unwrap(), 2);
         assert_eq!(Spec::read(&folder).unwrap(), spec);
         assert!(matches!(make(&folder, &spec, &data), Err(MakeError::Exists(_))));

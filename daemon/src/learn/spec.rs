@@ -134,7 +134,7 @@ impl Spec {
         Ok(spec)
     }
 
-    fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), String> {
         if !self.model.is_absolute() {
             return Err(format!("`model` is {:?} and must be an absolute path", self.model));
         }
