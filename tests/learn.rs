@@ -292,6 +292,18 @@ fn an_example_that_is_too_long_is_left_out_where_the_spec_says_so() {
 }
 
 #[test]
+fn a_folder_with_more_than_a_job_is_never_opened_to_the_worker() {
+    runtime().block_on(async {
+        let place = Place::new();
+        let job = place.job("job", |_| ());
+        fs::create_dir(job.join("photos")).unwrap();
+        let error = run(&job).await.unwrap_err();
+        assert!(error.to_string().contains("holds other folders (photos)"), "{error}");
+        assert_eq!(error.body().code, ErrorCode::Usage);
+    });
+}
+
+#[test]
 fn a_model_that_cannot_be_trained_says_why() {
     runtime().block_on(async {
         let place = Place::new();

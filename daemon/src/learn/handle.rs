@@ -23,6 +23,12 @@ pub enum LearnError {
     Spec(#[from] SpecError),
     #[error("{}: {error}", .path.display())]
     Folder { path: PathBuf, error: io::Error },
+    /// The worker may write everywhere below a job's folder, so that must not be a home.
+    #[error(
+        "{} holds other folders ({other}); a job needs a folder of its own: `familiar learn new` makes one",
+        .path.display()
+    )]
+    NotAlone { path: PathBuf, other: String },
     #[error("the model {}: {error}", .path.display())]
     Model { path: PathBuf, error: io::Error },
     /// What the worker refused, worded by it.
@@ -51,12 +57,27 @@ impl LearnError {
             {
                 ErrorCode::NotFound
             }
-            LearnError::Spec(_) | LearnError::Refused(Fault::Invalid(_)) => ErrorCode::Usage,
+            LearnError::Spec(_) | LearnError::NotAlone { .. } | LearnError::Refused(Fault::Invalid(_)) => {
+                ErrorCode::Usage
+            }
             LearnError::Refused(Fault::Busy(_)) | LearnError::Worker(_) => ErrorCode::Busy,
             _ => ErrorCode::Failed,
         };
         ErrorBody { code, message: self.to_string() }
     }
+}
+
+/// Refuses a folder that holds others.
+fn alone(folder: &Path) -> Result<(), LearnError> {
+    let failed = |error| LearnError::Folder { path: folder.to_owned(), error };
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.file_type().map_err(failed)?.is_dir() {
+            let other = entry.file_name().to_string_lossy().into_owned();
+            return Err(LearnError::NotAlone { path: folder.to_owned(), other });
+        }
+    }
+    Ok(())
 }
 
 /// A job under way in a worker of its own. Dropping it stops the worker as [`Training::stop`] does.
@@ -76,6 +97,7 @@ impl Training {
         let found = std::fs::canonicalize(folder);
         let folder = found.map_err(|error| LearnError::Folder { path: folder.to_owned(), error })?;
         let spec = Spec::read(&folder)?;
+        alone(&folder)?;
         let jail = jail(&spec, &folder)?;
         let limited = jail.memory > 0;
         let worker = Worker::new(crate::worker::Spec { kind: Kind::Train, jail, program });

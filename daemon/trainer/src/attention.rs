@@ -31,7 +31,8 @@ impl Reach {
     /// `segments` in runs; `window` is how many tokens one sees, itself included.
     pub fn new(segments: &[u32], window: Option<usize>) -> Reach {
         let mut start = 0;
-        let mut first: Vec<u32> = Vec::with_capacity(segments.len().next_multiple_of(LANES));
+        let padded = segments.len().next_multiple_of(LANES);
+        let mut first: Vec<u32> = Vec::with_capacity(padded);
         for token in 0..segments.len() {
             if token > 0 && segments[token] != segments[token - 1] {
                 start = token;
@@ -40,7 +41,7 @@ impl Reach {
             first.push(start.max(nearest) as u32);
         }
         // Padding attends to itself alone, so that nothing of it reaches a token.
-        first.extend(segments.len() as u32..first.capacity() as u32);
+        first.extend(segments.len() as u32..padded as u32);
         Reach { first }
     }
 

@@ -183,7 +183,7 @@ impl<'a> Session<'a> {
         &self.adapter
     }
 
-    /// False once a micro-batch was stopped in a way that leaves a step half summed: such a run can neither
+    /// False once a micro-batch was stopped in its backward pass, which leaves a step half summed: such a run can neither
     /// go on nor be saved, and continues from where it was saved last.
     pub fn whole(&self) -> bool {
         self.whole
@@ -204,12 +204,12 @@ impl<'a> Session<'a> {
                 self.state.weight += weight;
                 self.state.tokens += tokens;
             }
-            Err(Stopped) if self.state.micro == 0 => {
-                self.grads.fill(0.0);
-                return Ok(Report::Stopped);
-            }
             Err(Stopped) => {
-                self.whole = false;
+                // At a step's start there is nothing else in the gradients, so they can be emptied.
+                if self.state.micro == 0 {
+                    self.grads.fill(0.0);
+                    self.whole = true;
+                }
                 return Ok(Report::Stopped);
             }
         }
@@ -243,7 +243,11 @@ impl<'a> Session<'a> {
         let mut d_hidden = Acts::zeros(pass.hidden.features(), pass.hidden.tokens());
         let losses = self.head().losses_and_gradient(&pass.hidden, base.as_ref(), &rows, &mut d_hidden);
         drop(base);
+        // From here on a stop leaves a part of this micro-batch in the gradients.
+        how.go_on()?;
+        self.whole = false;
         self.model.backward(&batch, &self.adapter, pass, d_hidden, &mut self.grads, &how)?;
+        self.whole = true;
         let loss = losses.iter().zip(&rows).map(|(loss, row)| f64::from(*loss) * f64::from(row.weight)).sum();
         Ok((loss, weights, batch.tokens.len() as u64))
     }

@@ -36,11 +36,6 @@ impl<'a, T> Strided<'a, T> {
         Strided { row: self.column, column: self.row, ..self }
     }
 
-    /// The same matrix from row `i` on.
-    pub fn skip_rows(self, i: usize) -> Strided<'a, T> {
-        Strided { start: self.start + i * self.row, ..self }
-    }
-
     /// Where it starts, once it is sure that all of `m` rows and `k` columns lie in the slice.
     fn checked(self, m: usize, k: usize) -> *const T {
         let rows = self.row.saturating_mul(m - 1);
