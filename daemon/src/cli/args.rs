@@ -41,6 +41,9 @@ pub enum Command {
     /// Train an adapter by hand, and handle adapters
     #[command(subcommand)]
     Learn(Learn),
+    /// Measure this machine with Familiar's own work
+    #[command(subcommand)]
+    Bench(Bench),
     /// Show settings
     #[command(subcommand)]
     Config(Config),
@@ -123,6 +126,47 @@ fn mode(text: &str) -> Result<String, String> {
         "semantic" | "hybrid" => Err("search by meaning comes in a later version; use lexical".into()),
         _ => Err("use lexical".into()),
     }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// Train adapters of a model of random weights, or of a file
+    Train(BenchTrain),
+    /// Multiply with quantized weights, beside this processor's peak and ggml's backward pass
+    Products(Json),
+}
+
+#[derive(Debug, Args)]
+pub struct BenchTrain {
+    /// The GGUF file to train on; where there is none, the random model is written there and kept
+    #[arg(long, value_name = "PATH")]
+    pub file: Option<PathBuf>,
+    /// Shape of the random model: tiny, small, smollm2-135m, smollm2-360m or smollm2-1.7b
+    #[arg(long, default_value = "smollm2-135m")]
+    pub shape: String,
+    /// Type of its weights: F32, Q8_0, Q6_K, Q5_K, Q4_K, Q4_0 or IQ4_NL
+    #[arg(long, default_value = "Q4_K")]
+    pub quantization: String,
+    /// Tokens of a step
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=131072))]
+    pub tokens: u32,
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub rank: u32,
+    /// Steps that are measured, after one that is not
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=10000))]
+    pub steps: u32,
+    /// Threads; 0 = all cores
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1024))]
+    pub threads: u32,
+    /// Keep only what goes into each block, and compute the rest again: slower, in less memory
+    #[arg(long)]
+    pub borders: bool,
+    /// Compute in f32 where bfloat16 is faster
+    #[arg(long)]
+    pub f32: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -298,7 +342,7 @@ mod tests {
     fn exactly_the_documented_commands_exist() {
         let names: Vec<_> = Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
         let documented =
-            "daemon status doctor stop ask chat index search model learn config completions man worker";
+            "daemon status doctor stop ask chat index search model learn bench config completions man worker";
         assert_eq!(names.join(" "), documented);
     }
 

@@ -3,6 +3,7 @@
 
 mod args;
 mod ask;
+mod bench;
 mod client;
 mod doctor;
 mod exit;
@@ -63,6 +64,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Index(args) => wait(index::index(&paths()?, start, args, out, look)),
         Command::Search(args) => wait(search::search(&paths()?, start, args, out, look)),
         Command::Learn(args) => wait(learn::learn(&paths()?, args, out, look)),
+        Command::Bench(args) => bench::bench(args, out),
         Command::Model(args) => wait(model::model(&paths()?, start, args, out, look)),
     }
 }

@@ -4,6 +4,7 @@
 //! session and no engine.
 
 pub mod adapters;
+pub mod bench;
 mod data;
 mod examples;
 mod folder;

@@ -117,6 +117,13 @@ impl<'a> Model<'a> {
         self.head
     }
 
+    /// Elements of the matrices that every token is multiplied with: those of the blocks, and the head's.
+    pub fn matrix_elements(&self) -> (usize, usize) {
+        let linears = self.blocks.iter().flat_map(|block| &block.linears);
+        let blocks = linears.map(|linear| linear.weight.inputs * linear.weight.outputs).sum();
+        (blocks, self.head.inputs * self.head.outputs)
+    }
+
     pub fn vocabulary(&self) -> usize {
         self.embedding.outputs
     }

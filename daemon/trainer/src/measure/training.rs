@@ -27,6 +27,15 @@ pub struct Training {
 }
 
 impl Training {
+    /// Operations of the base weights' products for a token: two for each element, forward and again for
+    /// the gradient; blocks of which only the borders are kept go forward twice. Attention, the adapter and
+    /// the rest come on top.
+    pub fn operations(&self, model: &Model<'_>) -> f64 {
+        let (blocks, head) = model.matrix_elements();
+        let passes = if self.keep == Keep::Inside { 4 } else { 6 };
+        (passes * blocks + 4 * head) as f64
+    }
+
     /// The seconds of each measured step.
     pub fn seconds(&self, model: &Model<'_>) -> Result<Vec<f64>, TrainError> {
         memory::keep_freed();
