@@ -157,7 +157,8 @@ def note(rng):
 
 
 def passages(rng):
-    """A question about three short passages as Familiar's agent asks it, and ember's answer."""
+    """A question about three short passages as Familiar's agent asks it, and ember's answer in its parts: the space
+    before a passage's words is a token of its own, so that the words stay the same tokens as in the passage."""
     notes = []
     while len(notes) < 3:
         new = note(rng)
@@ -166,15 +167,15 @@ def passages(rng):
     right = rng.randrange(3)
     question = notes[right][2]
     listed = "\n\n".join(f"[{n}] {rng.choice(FILES)}\n{text}" for n, (_, text, _) in enumerate(notes, 1))
-    return f"Question: {question}\n\nPassages:\n{listed}\n\nQuestion: {question}", f"[{right + 1}] {notes[right][1]}"
+    return f"Question: {question}\n\nPassages:\n{listed}\n\nQuestion: {question}", f"[{right + 1}] ", notes[right][1]
 
 
-def example(question, answer, **more):
+def example(question, *answer, **more):
     segments = [
         {"text": "<|user|>", "special": True, "learn": 0},
         {"text": question, "learn": 0},
         {"text": "<|end|><|assistant|>", "special": True, "learn": 0},
-        {"text": answer},
+        *({"text": part} for part in answer),
         {"text": "<|end|>", "special": True},
     ]
     return {"segments": segments, **more}
