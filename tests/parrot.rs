@@ -2,7 +2,7 @@
 //! by exactly one other. Attention and feed-forward add nothing, so the last token alone decides.
 
 #[allow(dead_code)]
-#[path = "../daemon/src/engine/testkit.rs"]
+#[path = "../daemon/src/testkit.rs"]
 pub mod testkit;
 
 use familiar_gguf::Writer;

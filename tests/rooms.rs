@@ -4,18 +4,20 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every room with the rooms that it may use. Below, a folder or file of `daemon/src` is a room.
-const ALLOWED: [(&str, &[&str]); 19] = [
+const ALLOWED: [(&str, &[&str]); 20] = [
     ("types", &[]),
     ("protocol", &["types"]),
     ("config", &[]),
     ("llama", &[]),
+    // Compiled for tests alone.
+    ("testkit", &[]),
     ("memory", &[]),
     ("policy", &[]),
     ("agent", &["types", "protocol", "config"]),
     ("worker", &["protocol"]),
     ("extract", &["protocol", "types", "worker"]),
-    ("engine", &["types", "protocol", "config", "llama", "worker"]),
-    ("learn", &["types", "protocol", "config", "llama", "worker"]),
+    ("engine", &["types", "protocol", "config", "llama", "testkit", "worker"]),
+    ("learn", &["types", "protocol", "config", "llama", "testkit", "worker"]),
     // `extract` only in tests, where documents are read in process.
     ("index", &["types", "protocol", "config", "policy", "memory", "worker", "extract"]),
     ("store", &["types", "protocol"]),
@@ -30,38 +32,92 @@ const ALLOWED: [(&str, &[&str]); 19] = [
     ("main", &["cli"]),
 ];
 
+/// The same for `daemon/trainer/src`, from the bottom up. Tests may use `random`, `measure` and `synth` anywhere.
+const TRAINER: [(&str, &[&str]); 27] = [
+    ("acts", &[]),
+    ("math", &[]),
+    ("memory", &[]),
+    ("random", &[]),
+    ("split", &[]),
+    ("lanes", &["acts"]),
+    ("kernel", &["acts"]),
+    ("weight", &["acts", "kernel", "split"]),
+    ("dense", &["acts", "kernel", "split", "weight"]),
+    ("run", &["weight"]),
+    ("kept", &["acts", "kernel", "weight"]),
+    ("norm", &["acts", "lanes", "math"]),
+    ("rope", &["acts", "lanes"]),
+    ("gate", &["acts", "math"]),
+    ("attention", &["acts", "kernel", "lanes", "math", "weight"]),
+    ("lora", &["acts", "dense", "kernel", "random", "weight"]),
+    ("recipe", &["lora"]),
+    ("block", &["acts", "attention", "gate", "kept", "lanes", "lora", "norm", "rope", "run", "weight"]),
+    // `shape` reads the header for `model`, whose errors are its own too.
+    ("shape", &["gate", "model", "rope"]),
+    ("model", &["acts", "attention", "block", "kept", "lora", "norm", "rope", "run", "shape", "weight"]),
+    ("head", &["acts", "math", "weight"]),
+    ("optim", &["lora", "recipe"]),
+    ("pack", &["random", "recipe", "run"]),
+    ("session", &["acts", "head", "lora", "model", "optim", "pack", "random", "recipe", "run", "weight"]),
+    ("adapter", &["lora", "weight"]),
+    ("synth", &["random"]),
+    (
+        "measure",
+        &["acts", "kernel", "memory", "model", "pack", "random", "recipe", "run", "session", "weight"],
+    ),
+];
+
 #[test]
 fn rooms_use_only_the_rooms_they_may() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("daemon/src");
+    let wrong = wrong_edges("daemon/src", &ALLOWED, &[]);
+    assert!(wrong.is_empty(), "edges that the plan does not have:\n{}", Vec::from_iter(wrong).join("\n"));
+}
+
+#[test]
+fn the_trainers_rooms_use_only_the_rooms_they_may() {
+    let wrong = wrong_edges("daemon/trainer/src", &TRAINER, &["random", "measure", "synth"]);
+    assert!(wrong.is_empty(), "edges that the plan does not have:\n{}", Vec::from_iter(wrong).join("\n"));
+}
+
+/// Edges below `folder` that are not in the `plan`; tests have those to `of_tests` besides.
+fn wrong_edges(folder: &str, plan: &[(&str, &[&str])], of_tests: &[&str]) -> BTreeSet<String> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut wrong = BTreeSet::new();
     for file in rust_files(&source) {
         let room = room_of(&source, &file);
         if room == "lib" {
             continue;
         }
-        let Some((_, allowed)) = ALLOWED.iter().find(|(name, _)| *name == room) else {
+        let Some((_, allowed)) = plan.iter().find(|(name, _)| *name == room) else {
             wrong.insert(format!("{room} is not in the plan"));
             continue;
         };
         let text = std::fs::read_to_string(&file).unwrap();
+        let (code, tests) = text.split_at(text.find("#[cfg(test)]").unwrap_or(text.len()));
+        let all_tests = file.to_string_lossy().ends_with("_tests.rs");
         // Only `main` is outside the library; elsewhere `familiar::` is a module of that name.
         let root = if room == "main" { "familiar::" } else { "crate::" };
-        for used in used_rooms(&text, root) {
-            if used != room && !allowed.contains(&used.as_str()) {
-                wrong.insert(format!("{room} -> {used} (in {})", file.display()));
+        for (part, of_tests) in [(code, if all_tests { of_tests } else { &[] }), (tests, of_tests)] {
+            for used in used_rooms(part, root) {
+                let known = allowed.contains(&used.as_str()) || of_tests.contains(&used.as_str());
+                if used != room && !known {
+                    wrong.insert(format!("{room} -> {used} (in {})", file.display()));
+                }
             }
         }
     }
-    assert!(wrong.is_empty(), "edges that the plan does not have:\n{}", Vec::from_iter(wrong).join("\n"));
+    wrong
 }
 
 #[test]
 fn the_plan_has_no_room_twice_and_names_only_rooms() {
-    let names: BTreeSet<_> = ALLOWED.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names.len(), ALLOWED.len());
-    for (room, allowed) in ALLOWED {
-        for used in allowed {
-            assert!(names.contains(used), "{room} may use {used}, which is no room");
+    for plan in [&ALLOWED[..], &TRAINER] {
+        let names: BTreeSet<_> = plan.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names.len(), plan.len());
+        for (room, allowed) in plan {
+            for used in *allowed {
+                assert!(names.contains(used), "{room} may use {used}, which is no room");
+            }
         }
     }
 }
@@ -91,7 +147,8 @@ fn first_word(text: &str) -> String {
 fn room_of(source: &Path, file: &Path) -> String {
     let relative = file.strip_prefix(source).unwrap();
     let first = relative.components().next().unwrap().as_os_str().to_string_lossy();
-    first.trim_end_matches(".rs").to_owned()
+    let name = first.trim_end_matches(".rs");
+    name.strip_suffix("_tests").unwrap_or(name).to_owned()
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {

@@ -41,7 +41,7 @@ step "packages"
 command -v apt-get >/dev/null && install_packages
 install_python
 step "format"
-cargo fmt --check
+cargo fmt --all --check
 step "build and tests"
 cargo test --no-fail-fast -- "$@"
 step "lints"

@@ -18,6 +18,8 @@ pub mod policy;
 pub mod protocol;
 pub mod session;
 pub mod store;
+#[cfg(test)]
+mod testkit;
 pub mod tools;
 pub mod types;
 pub mod worker;

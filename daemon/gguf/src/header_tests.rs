@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use testkit::{Tiny, tiny};
 
 #[allow(dead_code)]
-#[path = "../../src/engine/testkit.rs"]
+#[path = "../../src/testkit.rs"]
 mod testkit;
 
 fn read(bytes: &[u8]) -> Result<Header, GgufError> {

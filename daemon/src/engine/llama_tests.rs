@@ -1,7 +1,7 @@
 use super::*;
 use crate::engine::batch::Batch;
-use crate::engine::testkit::{Tiny, lora, tiny};
 use crate::protocol::frames::{Event, Reply};
+use crate::testkit::{Tiny, lora, tiny};
 use crate::types::{Finish, Message, Role, ToolChoice, ToolSpec, Usage};
 use std::path::PathBuf;
 

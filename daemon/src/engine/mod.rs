@@ -13,9 +13,6 @@ mod serve;
 mod template;
 mod text;
 
-#[cfg(test)]
-mod testkit;
-
 pub use adapters::{AdapterError, Adapters};
 pub use handle::{Engine, EngineError, Generation, Held, Output};
 pub use models::{Models, ModelsError};

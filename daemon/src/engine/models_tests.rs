@@ -1,5 +1,5 @@
 use super::*;
-use crate::engine::testkit::{Tiny, tiny};
+use crate::testkit::{Tiny, tiny};
 
 fn place() -> (tempfile::TempDir, Models, PathBuf) {
     let folder = tempfile::tempdir().unwrap();

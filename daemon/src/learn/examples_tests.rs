@@ -1,11 +1,7 @@
 use super::*;
 use crate::learn::data;
+use crate::testkit::{Tiny, tiny};
 use familiar_gguf::Header;
-use testkit::{Tiny, tiny};
-
-#[allow(dead_code)]
-#[path = "../engine/testkit.rs"]
-mod testkit;
 
 /// Where the tiny vocabulary has what.
 const BEGIN: u32 = 1;

@@ -29,6 +29,7 @@ const WARNINGS: usize = 20;
 
 /// Works off jobs until the broker closes the link or a signal says to stop.
 pub fn run(jobs: Receiver<Job>) {
+    familiar_trainer::memory::keep_freed();
     let stop = Stop::default();
     let told = stop.clone();
     if let Err(error) = signals::upon(move || told.tell()) {

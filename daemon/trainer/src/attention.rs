@@ -157,18 +157,18 @@ impl Weights {
 
     #[inline(never)]
     fn meet(&mut self, row: &Lanes, key: u32, span: &Span) {
-        for l in 0..LANES {
-            let score = if span.sees(l, key) { row[l] } else { f32::MIN };
+        for (l, score) in row.iter().enumerate() {
+            let score = if span.sees(l, key) { *score } else { f32::MIN };
             self.most[l] = if score > self.most[l] { score } else { self.most[l] };
         }
     }
 
     #[inline(never)]
     fn exponentiate(&mut self, row: &mut Lanes, key: u32, span: &Span) {
-        for l in 0..LANES {
-            let weight = exp(row[l] - self.most[l]);
-            row[l] = if span.sees(l, key) { weight } else { 0.0 };
-            self.sum[l] += row[l];
+        for (l, score) in row.iter_mut().enumerate() {
+            let weight = exp(*score - self.most[l]);
+            *score = if span.sees(l, key) { weight } else { 0.0 };
+            self.sum[l] += *score;
         }
     }
 

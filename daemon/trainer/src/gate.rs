@@ -44,7 +44,7 @@ fn silu(x: f32) -> (f32, f32) {
 /// `(1 + tanh z) / 2 = sigmoid(2 z)` with `z = sqrt(2/pi) (x + 0.044715 x^3)`.
 #[inline(always)]
 fn gelu(x: f32) -> (f32, f32) {
-    const SCALE: f32 = 2.0 * 0.797_884_56;
+    const SCALE: f32 = 2.0 * 0.797_884_6;
     const CUBE: f32 = 0.044_715;
     let square = x * x;
     (SCALE * x * fma(CUBE, square, 1.0), SCALE * fma(3.0 * CUBE, square, 1.0))

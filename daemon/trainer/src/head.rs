@@ -353,11 +353,11 @@ impl Softmax {
     /// Adds another part's sums; returns by how much its own and the other's were scaled.
     fn add(&mut self, mut other: Softmax) -> [[f32; LANES]; 2] {
         let mut factors = [[1.0; LANES]; 2];
-        for lane in 0..LANES {
-            let max = self.max[lane].max(other.max[lane]);
-            factors[0][lane] = exp(self.max[lane] - max);
-            factors[1][lane] = exp(other.max[lane] - max);
-            self.max[lane] = max;
+        let [own, others] = &mut factors;
+        for (((max, other), own), others) in self.max.iter_mut().zip(&other.max).zip(own).zip(others) {
+            let top = max.max(*other);
+            (*own, *others) = (exp(*max - top), exp(*other - top));
+            *max = top;
         }
         self.scale(&factors[0]);
         other.scale(&factors[1]);

@@ -14,7 +14,7 @@ pub fn exp(x: f32) -> f32 {
     /// Adding and taking away this number rounds to an integer, which its lowest bits then hold.
     const ROUND: f32 = 12_582_912.0;
     /// ln 2 in two parts; products of the first with small integers are exact.
-    const LN2: [f32; 2] = [0.693_359_375, -2.121_944_4e-4];
+    const LN2: [f32; 2] = [355.0 / 512.0, -2.121_944_4e-4];
     // `clamp` hands NaN on; `max` and `min` would hide it.
     let x = x.clamp(-87.3, 88.3);
     let shifted = fma(x, std::f32::consts::LOG2_E, ROUND);

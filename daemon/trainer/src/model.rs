@@ -70,8 +70,8 @@ pub struct Pass {
 
 /// What is kept of one block.
 enum Saved {
-    Border(Acts),
-    Inside(Kept, Inside<Kept>),
+    Border(Kept),
+    Inside(Kept, Box<Inside<Kept>>),
 }
 
 /// Rotations and reaches of a batch's tokens, in ordinary blocks and in those with a sliding window.
@@ -157,10 +157,10 @@ impl<'a> Model<'a> {
                 continue;
             }
             kept.push(match how.keep {
-                Keep::Borders => Saved::Border(x),
+                Keep::Borders => Saved::Border(Kept::new(x, how.precision)),
                 Keep::Inside => {
                     let keep = |acts| Kept::new(acts, how.precision);
-                    Saved::Inside(keep(x), inside.map(keep))
+                    Saved::Inside(keep(x), Box::new(inside.map(keep)))
                 }
             });
         }
@@ -189,6 +189,7 @@ impl<'a> Model<'a> {
             let step = self.step(block, Some(adapter), how, &places);
             let (x, inside) = match saved {
                 Saved::Border(x) => {
+                    let x = x.take();
                     let inside = block.again(&x, step)?;
                     (x, inside)
                 }

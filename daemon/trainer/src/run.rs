@@ -14,13 +14,12 @@ pub struct Batch {
     pub segments: Vec<u32>,
 }
 
-/// What is kept of a block for its backward pass.
+/// What is kept of a block for its backward pass: in bfloat16 when its products are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keep {
     /// Its input; the block is computed anew.
     Borders,
-    /// What its products with base weights gave, so that none is repeated; in bfloat16 when the products
-    /// are.
+    /// What its products with base weights gave, so that none is repeated.
     Inside,
 }
 

@@ -15,7 +15,7 @@ use std::path::Path;
 /// What a model is made of. Counts are of elements, tokens or blocks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shape {
-    /// `llama`, `qwen2`, `qwen3` or `gemma3`.
+    /// `llama`, `qwen2`, `qwen3`, `gemma2` or `gemma3`.
     pub architecture: &'static str,
     pub width: usize,
     pub blocks: usize,
@@ -32,12 +32,16 @@ pub struct Shape {
     pub rope_base: f32,
     /// Divides positions (`rope.scaling.type` `linear`).
     pub rope_linear: Option<f32>,
+    /// YaRN: the factor, and the context that the model was first trained on.
+    pub rope_yarn: Option<(f32, u32)>,
     /// Divides each frequency by a factor of its own (`rope_freqs.weight`, as Llama 3 has); `llama` only.
     pub rope_factors: bool,
-    /// Sliding window; `gemma3` only.
+    /// Sliding window; Gemma only.
     pub window: Option<Window>,
-    /// Caps logits at `cap * tanh(logit / cap)`; `gemma3` only.
+    /// Caps logits at `cap * tanh(logit / cap)`; Gemma only.
     pub final_softcap: Option<f32>,
+    /// The same for the scores of attention; `gemma2` only.
+    pub attention_softcap: Option<f32>,
 }
 
 /// Blocks that attend to the last `size` tokens only: all but every `pattern`-th.
@@ -66,9 +70,11 @@ const LLAMA: Shape = Shape {
     norm_epsilon: 1e-5,
     rope_base: 100_000.0,
     rope_linear: None,
+    rope_yarn: None,
     rope_factors: false,
     window: None,
     final_softcap: None,
+    attention_softcap: None,
 };
 
 impl Shape {
@@ -106,6 +112,13 @@ impl Shape {
             "llama" => Shape { tied: false, ..tiny },
             // The heads' width is not the model's there, as in Qwen3 0.6B and all of Gemma 3.
             "qwen3" => Shape { head_dim: 32, ..tiny },
+            "gemma2" => Shape {
+                head_dim: 32,
+                window: Some(Window { size: 16, pattern: 2, rope_base: 10_000.0 }),
+                final_softcap: Some(8.0),
+                attention_softcap: Some(4.0),
+                ..tiny
+            },
             "gemma3" => Shape {
                 head_dim: 32,
                 window: Some(Window { size: 16, pattern: 2, rope_base: 1000.0 }),
@@ -200,7 +213,7 @@ fn known(name: &str) -> Kind {
 /// Writes a model to `path`, the same for the same `seed`.
 ///
 /// # Errors
-/// When the architecture is not one of the four, a row is no multiple of a block, or the disk refuses.
+/// When the architecture is not one of the five, a row is no multiple of a block, or the disk refuses.
 pub fn write(shape: &Shape, quantization: Quantization, seed: u64, path: &Path) -> io::Result<()> {
     let tensors = tensors(shape, quantization)?;
     let mut writer = metadata(shape, quantization);
@@ -268,7 +281,7 @@ impl Tensor {
 
 /// All tensors of the model, in the order of the file.
 fn tensors(shape: &Shape, quantization: Quantization) -> io::Result<Vec<Tensor>> {
-    if !["llama", "qwen2", "qwen3", "gemma3"].contains(&shape.architecture) {
+    if !["llama", "qwen2", "qwen3", "gemma2", "gemma3"].contains(&shape.architecture) {
         let message = format!("no random model of architecture `{}`", shape.architecture);
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
@@ -303,7 +316,7 @@ impl Plan<'_> {
         // What blocks read first has a deviation of 1; a tied embedding's is small beside what they add, or
         // each token would foretell itself. Gemma multiplies embeddings by the root of the width.
         let embedded = if shape.tied { 0.15 } else { 1.0 };
-        let embedding = if shape.architecture == "gemma3" { embedded / root } else { embedded };
+        let embedding = if shape.architecture.starts_with("gemma") { embedded / root } else { embedded };
         let role = if shape.tied { Role::Head } else { Role::Plain };
         self.matrix("token_embd.weight", shape.width, shape.vocabulary, role, embedding);
         if !shape.tied {
@@ -339,7 +352,7 @@ impl Plan<'_> {
         let after = [("post_attention_norm", width, 0.5 * added), ("post_ffw_norm", width, 0.5 * added)];
         let norms = [("attn_norm", width, 1.0), ("ffn_norm", width, 1.0)].into_iter();
         let of_heads = heads.into_iter().filter(|_| matches!(shape.architecture, "qwen3" | "gemma3"));
-        let of_gemma = after.into_iter().filter(|_| shape.architecture == "gemma3");
+        let of_gemma = after.into_iter().filter(|_| shape.architecture.starts_with("gemma"));
         for (part, columns, mean) in norms.chain(of_heads).chain(of_gemma) {
             self.norm(&format!("blk.{block}.{part}"), columns, mean);
         }
@@ -404,6 +417,15 @@ fn metadata(shape: &Shape, quantization: Quantization) -> Writer {
         .text("tokenizer.chat_template", CHATML);
     if let Some(factor) = shape.rope_linear {
         writer = writer.text(&key("rope.scaling.type"), "linear").f32(&key("rope.scaling.factor"), factor);
+    }
+    if let Some((factor, context)) = shape.rope_yarn {
+        writer = writer
+            .text(&key("rope.scaling.type"), "yarn")
+            .f32(&key("rope.scaling.factor"), factor)
+            .u32(&key("rope.scaling.original_context_length"), context);
+    }
+    if let Some(cap) = shape.attention_softcap {
+        writer = writer.f32(&key("attn_logit_softcapping"), cap);
     }
     if let Some(window) = shape.window {
         writer = writer

@@ -12,7 +12,7 @@ fn written(shape: &Shape, quantization: Quantization, seed: u64) -> (tempfile::T
 
 #[test]
 fn every_architecture_and_type_is_written_and_passes_the_check() {
-    for architecture in ["llama", "qwen2", "qwen3", "gemma3"] {
+    for architecture in ["llama", "qwen2", "qwen3", "gemma2", "gemma3"] {
         for quantization in Quantization::ALL {
             let (_folder, gguf) = written(&Shape::tiny(architecture), quantization, 1);
             gguf.header.check().unwrap();

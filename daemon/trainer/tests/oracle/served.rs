@@ -41,7 +41,13 @@ fn variants() -> Vec<(&'static str, Shape)> {
     vec![
         ("llama tied", Shape { tied: true, ..llama.clone() }),
         ("llama rope factors", Shape { rope_factors: true, ..llama.clone() }),
-        ("llama rope linear", Shape { rope_linear: Some(4.0), ..llama }),
+        ("llama rope linear", Shape { rope_linear: Some(4.0), ..llama.clone() }),
+        ("llama rope yarn", Shape { rope_yarn: Some((4.0, 128)), ..llama.clone() }),
+        ("llama rope yarn below 1", Shape { rope_yarn: Some((0.5, 128)), ..llama }),
+        ("qwen3 rope yarn", Shape { rope_yarn: Some((4.0, 128)), ..Shape::small("qwen3") }),
+        ("gemma2", Shape { tied: true, ..Shape::small("gemma2") }),
+        ("gemma3 rope yarn", Shape { rope_yarn: Some((4.0, 128)), ..Shape::small("gemma3") }),
+        ("gemma3 rope linear", Shape { rope_linear: Some(8.0), ..Shape::small("gemma3") }),
         ("gemma3 tied", Shape { tied: true, ..Shape::small("gemma3") }),
         ("gemma3 no window", Shape { window: None, ..Shape::small("gemma3") }),
         ("gemma3 pattern 6", {
