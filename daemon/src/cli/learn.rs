@@ -123,6 +123,10 @@ fn summary(job: &Path, trained: &Trained, out: &mut impl Write, look: Look) -> O
                 let left_out = count(trained.left_out, "example was", "examples were");
                 writeln!(out, "{left_out} left out, {} learned from.", trained.examples)?;
             }
+            if trained.skipped > 0 {
+                let skipped = count(trained.skipped, "step was", "steps were");
+                writeln!(out, "{skipped} skipped: the numbers were not finite, or too large.")?;
+            }
             let adapter = one_line(adapter, 4096);
             writeln!(out, "`familiar model use NAME --adapter {adapter}` answers with it.")?;
         }
@@ -265,7 +269,7 @@ impl From<MakeError> for Failure {
         let exit = match &error {
             MakeError::Io { error, .. } if error.kind() == io::ErrorKind::NotFound => Exit::NotFound,
             MakeError::Io { .. } => Exit::Failed,
-            MakeError::Exists(_) | MakeError::Data(_) | MakeError::Recipe(_) => Exit::Usage,
+            MakeError::Exists(_) | MakeError::Data(_) | MakeError::Spec(_) => Exit::Usage,
         };
         Failure::new(exit, error.to_string())
     }
@@ -294,6 +298,7 @@ mod tests {
             seconds: 120.0,
             examples: 198,
             left_out: 2,
+            skipped: 1,
             peak_bytes: 300_000_000,
             adapter: Some("/jobs/one/adapter.gguf".into()),
             warnings: vec!["the disk was full for a while".into()],
@@ -307,6 +312,7 @@ mod tests {
             warning: the disk was full for a while
             Trained 30 steps in 2 min 0 s: loss 1.2500, 500 tokens/s, 300 MB at most.
             2 examples were left out, 198 learned from.
+            1 step was skipped: the numbers were not finite, or too large.
             `familiar model use NAME --adapter /jobs/one/adapter.gguf` answers with it.
             Stopped after step 7 of 30; `familiar learn train one` goes on.
         "#]]

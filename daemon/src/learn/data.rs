@@ -6,6 +6,8 @@ use std::io::{self, BufRead, Read};
 
 /// The longest line, in bytes.
 const LONGEST_LINE: u64 = 16 << 20;
+/// The most bytes of all lines: all examples are held in memory.
+pub const MOST: u64 = 256 << 20;
 
 /// What is wrong with the data.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +16,8 @@ pub enum DataError {
     Io(#[from] io::Error),
     #[error("data.jsonl is empty; write one example a line into it, such as {{\"text\": \"...\"}}")]
     Empty,
+    #[error("data.jsonl is longer than {} MiB; make several jobs of it", MOST >> 20)]
+    TooLong,
     #[error("data.jsonl:{line}: {what}")]
     Line { line: usize, what: String },
     /// Every example was left out, and why the first was.
@@ -83,16 +87,20 @@ struct Line {
 /// Reads all rows, and the BLAKE3 of what was read, in hex.
 pub fn read(mut from: impl BufRead) -> Result<(Vec<Row>, String), DataError> {
     let mut hasher = blake3::Hasher::new();
-    let (mut rows, mut bytes) = (Vec::new(), Vec::new());
+    let (mut rows, mut bytes, mut total) = (Vec::new(), Vec::new(), 0);
     for line in 1.. {
         bytes.clear();
         if from.by_ref().take(LONGEST_LINE + 1).read_until(b'\n', &mut bytes)? == 0 {
             break;
         }
         hasher.update(&bytes);
+        total += bytes.len() as u64;
+        if total > MOST {
+            return Err(DataError::TooLong);
+        }
         let wrong = |what: String| DataError::Line { line, what };
         if bytes.len() as u64 > LONGEST_LINE {
-            return Err(wrong(format!("it is longer than {LONGEST_LINE} bytes")));
+            return Err(wrong(format!("it is longer than {LONGEST_LINE} bytes; cut it")));
         }
         let text = str::from_utf8(&bytes).map_err(|_| wrong("it is not UTF-8 text".into()))?;
         if !text.trim().is_empty() {

@@ -2,6 +2,7 @@
 //! Files are replaced as a whole or stay as they were, and one process at a time works on a folder.
 
 use crate::protocol::frames::Step;
+use serde::Deserialize;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -11,6 +12,9 @@ use std::path::{Path, PathBuf};
 const MAGIC: &[u8; 20] = b"familiar checkpoint1";
 /// Digests of what the checkpoint belongs to, and of what it holds.
 const HEAD: u64 = MAGIC.len() as u64 + 32 + 32;
+
+/// No line of the log is longer than this many bytes.
+const LONGEST_LINE: u64 = 1 << 16;
 
 /// Why a folder cannot be worked on.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +42,14 @@ pub enum FolderError {
 pub struct Folder {
     path: PathBuf,
     _lock: File,
+}
+
+/// Opens a regular file: one that is a pipe or a device might never end, or never begin.
+pub fn regular(file: &Path) -> io::Result<File> {
+    match fs::metadata(file)?.is_file() {
+        true => File::open(file),
+        false => Err(io::Error::other("it is not a regular file")),
+    }
 }
 
 impl Folder {
@@ -76,7 +88,9 @@ impl Folder {
     /// Removes what killed processes left half written.
     fn sweep(&self) {
         for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().ends_with(".new") {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name == "checkpoint.new" || (name.starts_with(".adapter.gguf.") && name.ends_with(".new")) {
                 // It is in nobody's way; only its room is wanted.
                 let _ = fs::remove_file(entry.path());
             }
@@ -105,7 +119,7 @@ impl Folder {
     pub fn restore(&self, job: &[u8; 32]) -> Result<Option<Vec<u8>>, FolderError> {
         let file = self.checkpoint();
         let failed = |error| FolderError::Io { what: "cannot read", file: file.clone(), error };
-        let mut from = match File::open(&file) {
+        let mut from = match regular(&file) {
             Ok(from) => from,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
@@ -185,13 +199,21 @@ impl<W: Write> Write for Hashed<W> {
     }
 }
 
+/// What of a line of the log is read again.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+pub struct Logged {
+    pub step: u64,
+    /// `None` when it was not a finite number, which JSON has no word for.
+    pub loss: Option<f32>,
+}
+
 /// Bytes of the log's whole lines up to `step`, and the last of them.
-fn kept(mut log: impl BufRead, step: u64) -> io::Result<(u64, Option<Step>)> {
+fn kept(mut log: impl BufRead, step: u64) -> io::Result<(u64, Option<Logged>)> {
     let (mut keep, mut last, mut line) = (0, None, Vec::new());
     loop {
         line.clear();
-        let read = log.read_until(b'\n', &mut line)?;
-        let known = serde_json::from_slice::<Step>(&line).ok().filter(|line| line.step <= step);
+        let read = log.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)?;
+        let known = serde_json::from_slice::<Logged>(&line).ok().filter(|line| line.step <= step);
         match known.filter(|_| line.ends_with(b"\n")) {
             Some(known) => last = Some(known),
             None => return Ok((keep, last)),
@@ -208,15 +230,15 @@ pub struct Log {
     /// Where the whole lines end.
     end: u64,
     /// The line that it went on after.
-    last: Option<Step>,
+    last: Option<Logged>,
     /// Lines that could not be written yet.
     pending: Vec<u8>,
 }
 
 impl Log {
     /// What was logged last, before this process.
-    pub fn last(&self) -> Option<&Step> {
-        self.last.as_ref()
+    pub fn last(&self) -> Option<Logged> {
+        self.last
     }
 
     /// Adds a line. It is in the kernel's hands when this returns, and survives the process. One that
@@ -299,11 +321,12 @@ mod tests {
     #[test]
     fn what_a_killed_process_left_is_swept() {
         let place = tempfile::tempdir().unwrap();
-        for name in ["checkpoint.new", ".adapter.gguf.12.new"] {
+        for name in ["checkpoint.new", ".adapter.gguf.12.new", "notes.new"] {
             fs::write(place.path().join(name), "half").unwrap();
         }
         let _folder = Folder::take(place.path()).unwrap();
-        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 1, "only the lock");
+        assert!(place.path().join("notes.new").exists(), "it is not ours");
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 2, "the lock and the notes");
     }
 
     #[test]
@@ -319,6 +342,14 @@ mod tests {
         let steps: Vec<Step> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(steps.iter().map(|s| s.step).collect::<Vec<_>>(), [1, 2, 3, 4]);
         assert_eq!(steps[3].loss, 2.5);
+        // A step that was skipped has no loss, and what follows it is kept all the same.
+        let mut log = folder.log_after(4).unwrap();
+        log.add(&Step { step: 5, loss: f32::NAN, ..Step::default() }).unwrap();
+        log.add(&step(6)).unwrap();
+        let mut log = folder.log_after(5).unwrap();
+        assert_eq!(log.last(), Some(Logged { step: 5, loss: None }));
+        log.add(&step(6)).unwrap();
+        assert_eq!(folder.log_after(6).unwrap().last(), Some(Logged { step: 6, loss: Some(1.5) }));
         fs::write(folder.log(), "{\"step\":1,\"lo").unwrap();
         folder.log_after(9).unwrap();
         assert_eq!(fs::read(folder.log()).unwrap(), b"");

@@ -143,8 +143,13 @@ impl Drop for Training {
 
 /// What the worker of a job may touch: its folder, and the model's file.
 fn jail(spec: &Spec, folder: &Path) -> Result<Jail, LearnError> {
-    let found = std::fs::metadata(&spec.model);
-    let size = found.map_err(|error| LearnError::Model { path: spec.model.clone(), error })?.len();
+    let unusable = |error| LearnError::Model { path: spec.model.clone(), error };
+    let found = std::fs::metadata(&spec.model).map_err(unusable)?;
+    // A folder would open the jail to all that is below it.
+    if !found.is_file() {
+        return Err(unusable(io::Error::other("it is not a regular file; name the model's GGUF file")));
+    }
+    let size = found.len();
     let memory = match spec.run.memory_bytes {
         0 => 0,
         limit => {
@@ -177,6 +182,13 @@ mod tests {
         assert!(open.background && !open.gpu);
         spec.run.memory_bytes = 1000;
         assert!(jail(&spec, place.path()).unwrap().memory > CODE + 6000);
+        for wide in ["/", "/dev/zero"] {
+            spec.model = wide.into();
+            assert!(
+                jail(&spec, place.path()).unwrap_err().to_string().contains("not a regular file"),
+                "{wide}"
+            );
+        }
         spec.model = place.path().join("none.gguf");
         let error = jail(&spec, place.path()).unwrap_err();
         assert!(error.body().code == ErrorCode::NotFound && error.to_string().contains("none.gguf"));

@@ -2,8 +2,8 @@
 
 use super::data::{self, DataError};
 use super::spec::Spec;
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -17,17 +17,20 @@ pub enum MakeError {
     #[error(transparent)]
     Data(#[from] DataError),
     #[error("{0}")]
-    Recipe(#[from] familiar_trainer::recipe::RecipeError),
+    Spec(String),
 }
 
 /// Makes `folder` for `spec`, with a copy of the examples in `data`; returns how many there are.
 pub fn make(folder: &Path, spec: &Spec, data: &Path) -> Result<usize, MakeError> {
-    spec.recipe.check()?;
+    spec.check().map_err(MakeError::Spec)?;
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |error| MakeError::Io { path, error }
     };
-    let bytes = fs::read(data).map_err(failed(data))?;
+    let mut bytes = Vec::new();
+    // One more than may be: reading what came tells that it is too long.
+    let read = File::open(data).and_then(|file| file.take(data::MOST + 1).read_to_end(&mut bytes));
+    read.map_err(failed(data))?;
     let (rows, _) = data::read(&bytes[..])?;
     match fs::read_dir(folder).map(|mut entries| entries.next().is_some()) {
         Ok(true) => return Err(MakeError::Exists(folder.to_owned())),
@@ -60,6 +63,10 @@ mod tests {
         assert!(make(&folder, &spec, &data).unwrap_err().to_string().contains("data.jsonl:2"));
         assert!(!folder.exists(), "nothing is made for bad data");
         fs::write(&data, "{\"text\":\"a\"}\n{\"text\":\"b\"}\n").unwrap();
+        let mut wrong = spec.clone();
+        wrong.run.threads = 5000;
+        assert!(make(&folder, &wrong, &data).unwrap_err().to_string().contains("`run.threads` is 5000"));
+        assert!(!folder.exists(), "nor is anything made that would not be run");
         assert_eq!(make(&folder, &spec, &data).unwrap(), 2);
         assert_eq!(Spec::read(&folder).unwrap(), spec);
         assert!(matches!(make(&folder, &spec, &data), Err(MakeError::Exists(_))));

@@ -1,6 +1,7 @@
 //! What a job is told: `spec.toml` or `spec.json` in its folder. Read strictly, and written once, with a
 //! comment on each line, when a job is made. Data only; nothing here looks at the model or the examples.
 
+use super::folder::regular;
 use familiar_trainer::recipe::{Recipe, RecipeError};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
@@ -133,7 +134,7 @@ impl Spec {
         Ok(spec)
     }
 
-    fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), String> {
         if !self.model.is_absolute() {
             return Err(format!("`model` is {:?} and must be an absolute path", self.model));
         }
@@ -235,11 +236,8 @@ const COMMENTS: [(&str, &str); 28] = [
 ];
 
 fn text(file: &Path) -> io::Result<String> {
-    if !std::fs::metadata(file)?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
     let mut text = String::new();
-    std::fs::File::open(file)?.take(LONGEST + 1).read_to_string(&mut text)?;
+    regular(file)?.take(LONGEST + 1).read_to_string(&mut text)?;
     if text.len() as u64 > LONGEST {
         return Err(io::Error::other(format!("it is longer than {LONGEST} bytes")));
     }

@@ -4,7 +4,7 @@
 
 use super::data::{self, DataError};
 use super::examples::{self, Examples, Room};
-use super::folder::{Folder, FolderError, written};
+use super::folder::{Folder, FolderError, regular, written};
 use super::spec::{self, Spec, SpecError};
 use super::tokens::Tokenizer;
 use crate::protocol::frames::{Event, Fault, Reply, Request, Step, Trained};
@@ -128,7 +128,7 @@ fn prepare(folder: &Folder) -> Result<(Spec, Examples, String), WorkError> {
     if has != spec.digest {
         return Err(WorkError::OtherModel { path: spec.model.clone(), has, wants: spec.digest.clone() });
     }
-    let data = File::open(folder.data()).map_err(DataError::from)?;
+    let data = regular(&folder.data()).map_err(DataError::from)?;
     let (rows, data) = data::read(BufReader::with_capacity(1 << 16, data))?;
     let tokenizer = Tokenizer::open(&spec.model, &header).map_err(unusable)?;
     let room = Room::new(spec.recipe.tokens, header.train_context());
@@ -192,7 +192,7 @@ impl Work<'_> {
     fn steps(&self, session: &mut Session<'_>, trained: &mut Trained) -> Result<bool, WorkError> {
         let stop = self.job.stop_flag();
         let mut log = self.folder.log_after(session.step())?;
-        trained.loss = log.last().map_or(0.0, |last| last.loss);
+        trained.loss = log.last().map_or(0.0, |last| last.loss.unwrap_or(f32::NAN));
         let mut pace = Pace::new(Duration::from_secs(self.spec.run.checkpoint_s));
         while session.step() < session.steps() {
             let report =

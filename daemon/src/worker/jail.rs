@@ -8,7 +8,8 @@ use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, Ruleset, RulesetAttr, RulesetCreatedAttr,
     RulesetStatus, Scope, path_beneath_rules,
 };
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::fs::Mode;
+use rustix::process::{Resource, Rlimit, setrlimit, umask};
 use std::path::PathBuf;
 
 /// What one worker may touch. Everything else is refused.
@@ -43,6 +44,8 @@ pub fn enter(jail: &Jail) -> JailReport {
         report.refused.extend(priority::stand_back());
     }
     limit(jail, &mut report);
+    // What it makes is the owner's alone and nothing to run; seccomp keeps it so.
+    umask(Mode::from_raw_mode(0o177));
     restrict_files(jail, &mut report);
     match seccomp::apply(jail.gpu, jail.write.is_some()) {
         Ok(()) => report.seccomp = true,

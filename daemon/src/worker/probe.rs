@@ -28,7 +28,7 @@ pub fn attempts(folder: Option<&Path>) -> Vec<Attempt> {
 }
 
 /// What leads out of a folder that may be written, or makes more of it than files.
-fn beyond(folder: &Path) -> [(&'static str, bool); 5] {
+fn beyond(folder: &Path) -> [(&'static str, bool); 6] {
     let link = folder.join("familiar-probe");
     let linked = std::os::unix::fs::symlink("/etc/passwd", &link).is_ok();
     let made = std::fs::create_dir(&link).is_ok();
@@ -40,6 +40,7 @@ fn beyond(folder: &Path) -> [(&'static str, bool); 5] {
         ("make a folder in its folder", made),
         ("move a file out of its folder", moved),
         ("make a file of its folder a program", executable(&link)),
+        ("make a program in its folder", program(&folder.join("familiar-probe-program"))),
     ];
     // Written above, which is allowed.
     let _ = std::fs::remove_file(&link);
@@ -49,6 +50,15 @@ fn beyond(folder: &Path) -> [(&'static str, bool); 5] {
 fn executable(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o700)).is_ok()
+}
+
+fn program(file: &Path) -> bool {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o777).open(file);
+    let runs =
+        made.and_then(|made| made.metadata()).is_ok_and(|found| found.permissions().mode() & 0o177 != 0);
+    let _ = std::fs::remove_file(file);
+    runs
 }
 
 fn write(path: &Path) -> bool {

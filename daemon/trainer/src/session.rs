@@ -61,7 +61,7 @@ pub struct StepReport {
     pub rate: f32,
     /// The gradient's norm before it was clipped.
     pub norm: f32,
-    /// The adapter was left as it was, since the loss or the gradient was not finite.
+    /// The adapter was left as it was, since the loss or the gradient was not finite, or too large to square.
     pub skipped: bool,
 }
 
@@ -95,6 +95,9 @@ struct State {
     weight: f64,
     tokens: u64,
 }
+
+/// The optimizer squares gradients in `f32`.
+const LARGEST_NORM: f64 = 1e18;
 
 const MAGIC: &[u8; 8] = b"FAMTRN01";
 
@@ -142,7 +145,10 @@ impl<'a> Session<'a> {
         if !from.is_empty() || values.iter().any(|values| values.iter().any(|value| !value.is_finite())) {
             return Err(TrainError::State("its numbers cannot be"));
         }
-        if self.state.step > self.steps() || self.state.micro as usize >= self.recipe.accumulate {
+        let State { step, micro, .. } = self.state;
+        let past = step > self.steps() || micro as usize >= self.recipe.accumulate;
+        // The last step may have fewer micro-batches.
+        if past || (step < self.steps() && self.at() >= self.plan.len()) {
             return Err(TrainError::State("it is past the run's end"));
         }
         Ok(self)
@@ -190,7 +196,7 @@ impl<'a> Session<'a> {
     /// When all steps are done, or the run is not [whole](Self::whole).
     pub fn micro_batch(&mut self, stop: &Arc<AtomicBool>) -> Result<Report, TrainError> {
         assert!(self.whole && self.state.step < self.steps(), "a run that can go on");
-        let at = self.state.step as usize * self.recipe.accumulate + self.state.micro as usize;
+        let at = self.at();
         let members = self.plan[at].clone();
         match self.pass(&members, stop) {
             Ok((loss, weight, tokens)) => {
@@ -213,6 +219,11 @@ impl<'a> Session<'a> {
             true => self.finish_step().map(Report::Step),
             false => Ok(Report::Part),
         }
+    }
+
+    /// The next micro-batch's place in the plan.
+    fn at(&self) -> usize {
+        self.state.step as usize * self.recipe.accumulate + self.state.micro as usize
     }
 
     /// Forward, loss and backward. The sum of weighted losses, of weights, and the number of tokens.
@@ -306,11 +317,13 @@ impl<'a> Session<'a> {
         let State { loss, weight, tokens, .. } = self.state;
         let rate = self.recipe.rate(self.state.step as usize, self.steps() as usize);
         let (loss, norm) = (loss / weight, optim::norm(&self.grads) / weight);
-        let skipped = !loss.is_finite() || !norm.is_finite();
-        if !skipped {
-            let clip = f64::from(self.recipe.clip);
-            let clipped = if clip > 0.0 && norm > clip { clip / norm } else { 1.0 };
-            let factor = (clipped / weight) as f32;
+        let clip = f64::from(self.recipe.clip);
+        let clipped = if clip > 0.0 && norm > clip { clip / norm } else { 1.0 };
+        let factor = (clipped / weight) as f32;
+        // False for NaN too.
+        let usable = loss.is_finite() && factor.is_finite() && norm * clipped < LARGEST_NORM;
+        let skipped = !usable;
+        if usable {
             optim::step(&mut self.adapter, &self.grads, factor, &mut self.moments, rate, &self.recipe);
         }
         self.grads.fill(0.0);

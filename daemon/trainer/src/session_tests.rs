@@ -121,6 +121,39 @@ fn steps_that_are_not_finite_are_skipped_and_end_the_run_when_they_repeat() {
 }
 
 #[test]
+fn numbers_at_the_ends_of_their_range_leave_an_adapter_of_numbers() {
+    let gguf = gguf();
+    let model = Model::open(&gguf).unwrap();
+    let weighted = |weight: f32| {
+        let mut examples = examples();
+        examples.iter_mut().for_each(|example| example.weights.iter_mut().for_each(|w| *w = weight));
+        examples
+    };
+    // Too small to divide by, too large to square.
+    for (weight, clip) in [(1e-44, 1.0), (1e30, 0.0)] {
+        let start = || session(&model, Recipe { clip, max_skipped: 100, ..recipe() }, weighted(weight));
+        let mut whole = start();
+        run(&mut whole);
+        start().restore(&saved(&whole)).unwrap();
+    }
+}
+
+#[test]
+fn a_state_past_the_end_of_a_short_last_step_is_refused() {
+    let gguf = gguf();
+    let model = Model::open(&gguf).unwrap();
+    let recipe = Recipe { accumulate: 4, epochs: 1, ..recipe() };
+    let mut first = session(&model, recipe.clone(), examples());
+    assert!(!first.plan.len().is_multiple_of(4), "a last step of fewer micro-batches");
+    first.micro_batch(&go()).unwrap();
+    let mut state = saved(&first);
+    state[8..16].copy_from_slice(&(first.steps() - 1).to_le_bytes());
+    state[16..24].copy_from_slice(&3u64.to_le_bytes());
+    let refused = session(&model, recipe, examples()).restore(&state);
+    assert!(matches!(refused, Err(TrainError::State(_))));
+}
+
+#[test]
 fn a_run_saved_within_a_step_that_will_be_skipped_goes_on() {
     let gguf = gguf();
     let model = Model::open(&gguf).unwrap();

@@ -196,6 +196,33 @@ fn refused(key: &str, value: serde_json::Value) -> String {
 }
 
 #[test]
+fn a_peft_folder_is_not_written_over_and_a_link_to_a_device_is_no_file() {
+    let folder = exported();
+    let again = export(&adapter(3, 2.0, 1), HEADS, "some/model", folder.path()).unwrap_err().to_string();
+    assert!(again.contains("adapter_model.safetensors is there already"), "{again}");
+    for name in ["adapter_model.safetensors", "adapter_config.json"] {
+        let folder = exported();
+        std::fs::remove_file(folder.path().join(name)).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", folder.path().join(name)).unwrap();
+        let error = import(folder.path(), HEADS, &LINEARS).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("is not a regular file"), "{error}");
+    }
+}
+
+#[test]
+fn an_adapter_that_holds_no_numbers_is_not_written() {
+    let (_folder, path) = saved(&adapter(3, 2.0, 1));
+    let before = std::fs::read(&path).unwrap();
+    for wrong in [f32::NAN, f32::INFINITY] {
+        let mut broken = adapter(3, 2.0, 1);
+        broken.values[broken.sites[1].b] = wrong;
+        let error = save(&broken, &meta(), &path).unwrap_err().to_string();
+        assert!(error.contains("`blk.0.attn_k`"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+}
+
+#[test]
 fn what_peft_has_beyond_lora_is_refused() {
     use serde_json::json;
     assert!(refused("peft_type", json!("IA3")).contains("its peft_type is \"IA3\""));

@@ -21,6 +21,7 @@ const ALPHA: &str = "adapter.lora.alpha";
 /// Writes the adapter to `path`, readable by the owner alone. The file is whole or not there: it is written
 /// beside, flushed to the disk and renamed, and what was at `path` stays until then.
 pub fn save(adapter: &Adapter, meta: &Meta, path: &Path) -> Result<(), AdapterError> {
+    check_values(adapter)?;
     let writer = writer(adapter, meta);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
@@ -32,6 +33,19 @@ pub fn save(adapter: &Adapter, meta: &Meta, path: &Path) -> Result<(), AdapterEr
     }
     written?;
     Ok(File::open(folder)?.sync_all()?)
+}
+
+/// What [`load`] would refuse is not written.
+fn check_values(adapter: &Adapter) -> Result<(), AdapterError> {
+    let found = adapter.values.iter().position(|value| !value.is_finite());
+    let site = found.and_then(|at| adapter.sites.iter().rfind(|site| site.a <= at));
+    match (found, site) {
+        (Some(at), Some(site)) => Err(AdapterError::BadTensor {
+            name: format!("blk.{}.{}", site.block, site.target.tensor()),
+            what: format!("holds {}", adapter.values[at]),
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn write_out(adapter: &Adapter, writer: &Writer, path: &Path) -> io::Result<()> {

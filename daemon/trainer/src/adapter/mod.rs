@@ -69,7 +69,9 @@ pub enum AdapterError {
     Safetensors(#[from] safetensors::SafeTensorError),
     #[error("adapter_config.json is broken: {0}; export it again")]
     Config(#[from] serde_json::Error),
-    #[error("there is nothing to merge")]
+    #[error("{0} is there already; choose another folder")]
+    Exists(String),
+    #[error("there is nothing to merge; name at least one adapter")]
     NothingToMerge,
     #[error("the adapters were trained on different models; merge only adapters of one model")]
     DifferentBases,

@@ -9,10 +9,15 @@ use super::{AdapterError, ByLinear, Matrix, assemble, check_fits, shown};
 use crate::lora::{Adapter, Site, Target};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::{Value, json};
+use std::fs::{DirBuilder, File};
+use std::io::{self, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
+/// No config is longer than this many bytes.
+const LONGEST_CONFIG: u64 = 1 << 20;
 
 /// What of the base model decides the order of rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,11 +64,15 @@ pub fn export(adapter: &Adapter, heads: Heads<'_>, base: &str, folder: &Path) ->
         TensorView::new(Dtype::F32, shape.to_vec(), bytes).map(|view| (name.clone(), view))
     });
     let metadata = [("format".to_string(), "pt".to_string())].into();
-    std::fs::create_dir_all(folder)?;
+    let (weights, settings) = (folder.join(WEIGHTS), folder.join(CONFIG));
+    if let Some(there) = [&weights, &settings].into_iter().find(|file| file.exists()) {
+        return Err(AdapterError::Exists(there.display().to_string()));
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let views = views.collect::<Result<Vec<_>, _>>()?;
-    safetensors::serialize_to_file(views, Some(metadata), &folder.join(WEIGHTS))?;
+    safetensors::serialize_to_file(views, Some(metadata), &weights)?;
     let config = serde_json::to_string_pretty(&config(adapter, base))?;
-    Ok(std::fs::write(folder.join(CONFIG), config + "\n")?)
+    Ok(std::fs::write(settings, config + "\n")?)
 }
 
 fn config(adapter: &Adapter, base: &str) -> Value {
@@ -108,9 +117,9 @@ pub fn import(
     heads: Heads<'_>,
     linears: &[(usize, Target, usize, usize)],
 ) -> Result<Adapter, AdapterError> {
-    let config: Value = serde_json::from_slice(&std::fs::read(folder.join(CONFIG))?)?;
+    let config: Value = serde_json::from_slice(&read(&folder.join(CONFIG), LONGEST_CONFIG)?)?;
     let (alpha, stabilized) = settings(&config)?;
-    let file = std::fs::read(folder.join(WEIGHTS))?;
+    let file = read(&folder.join(WEIGHTS), u64::MAX)?;
     let mut found = ByLinear::new();
     for (name, view) in SafeTensors::deserialize(&file)?.iter() {
         let bad = |what: String| AdapterError::BadTensor { name: shown(name), what };
@@ -135,6 +144,19 @@ pub fn import(
             Err(AdapterError::BadMeta("r", format!("{other:?}, its factors are of rank {}", adapter.rank)))
         }
     }
+}
+
+/// A file of the folder. Folders come from strangers, and a link to a device would never end.
+fn read(file: &Path, longest: u64) -> Result<Vec<u8>, AdapterError> {
+    let found = std::fs::metadata(file)?;
+    if !found.is_file() || found.len() > longest {
+        let name = file.display();
+        let what = if found.is_file() { "is too long" } else { "is not a regular file" };
+        return Err(io::Error::other(format!("{name} {what}")).into());
+    }
+    let mut bytes = Vec::new();
+    File::open(file)?.take(found.len()).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Alpha, and whether it is divided by the rank's root; refuses what plain LoRA does not have.

@@ -5,6 +5,7 @@ mod figures;
 mod llama;
 mod served;
 mod torch;
+mod trained;
 
 use familiar_trainer::lora::{Adapter, Target};
 use familiar_trainer::model::Model;
