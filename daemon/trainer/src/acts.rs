@@ -7,6 +7,9 @@ use rayon::prelude::*;
 /// Tokens of a panel: two vectors of AVX-512, four of AVX2.
 pub const LANES: usize = 32;
 
+/// Values from which on it is worth waking a thread to clear them.
+const SHARED: usize = 1 << 18;
+
 /// `f32` values of `features` for each of `tokens`, as `[panel][feature][LANES]`. Lanes past the last
 /// token are padding: they hold finite values that nothing reads.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +21,13 @@ pub struct Acts {
 
 impl Acts {
     pub fn zeros(features: usize, tokens: usize) -> Acts {
-        Acts { data: vec![0.0; features * tokens.div_ceil(LANES) * LANES], features, tokens }
+        let values = features * tokens.div_ceil(LANES) * LANES;
+        // Clearing memory is work too, which the threads share.
+        let data = match values < SHARED {
+            true => vec![0.0; values],
+            false => (0..values).into_par_iter().with_min_len(SHARED / 4).map(|_| 0.0).collect(),
+        };
+        Acts { data, features, tokens }
     }
 
     pub fn features(&self) -> usize {

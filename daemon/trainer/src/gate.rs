@@ -51,10 +51,11 @@ fn gelu(x: f32) -> (f32, f32) {
 }
 
 fn forward(gate: &Acts, up: &Acts, f: impl Fn(f32) -> (f32, f32) + Sync) -> Acts {
-    let mut y = gate.clone();
-    y.values_mut().par_chunks_mut(RUN).zip(up.values().par_chunks(RUN)).for_each(|(y, up)| {
-        for (y, u) in y.iter_mut().zip(up) {
-            *y *= sigmoid(f(*y).0) * u;
+    let mut y = Acts::zeros(gate.features(), gate.tokens());
+    let runs = y.values_mut().par_chunks_mut(RUN).zip(gate.values().par_chunks(RUN));
+    runs.zip(up.values().par_chunks(RUN)).for_each(|((y, gate), up)| {
+        for ((y, g), u) in y.iter_mut().zip(gate).zip(up) {
+            *y = g * sigmoid(f(*g).0) * u;
         }
     });
     y

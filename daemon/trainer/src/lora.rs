@@ -203,9 +203,9 @@ fn scaled(adapter: &Adapter, mut h: Acts) -> Acts {
 /// `out[j][i] += m[i][j]`, where `m` has `columns` columns.
 fn add_transposed(m: &[f32], columns: usize, out: &mut [f32]) {
     let rows = m.len() / columns;
-    for (j, row) in out.chunks_exact_mut(rows).enumerate() {
+    out.par_chunks_exact_mut(rows).with_min_len(columns.div_ceil(4)).enumerate().for_each(|(j, row)| {
         row.iter_mut().enumerate().for_each(|(i, value)| *value += m[i * columns + j]);
-    }
+    });
 }
 
 #[cfg(test)]

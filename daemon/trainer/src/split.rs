@@ -6,11 +6,16 @@ use rayon::prelude::*;
 /// Below this many operations (some tens of microseconds), waking another thread costs more than it saves.
 const WORTH_WAKING: usize = 4_000_000;
 
-/// How wide strips of `total` should be: at most about `most`, a multiple of `grain`, and as many as the
-/// threads can share evenly.
+/// What beginning a strip costs, in columns of work.
+const START: usize = 4;
+
+/// How wide strips of `total` should be so that the threads are done with them soonest: a multiple of
+/// `grain`, and not much more than `most`.
 pub fn width(total: usize, grain: usize, most: usize) -> usize {
-    let tasks = total.div_ceil(most).next_multiple_of(rayon::current_num_threads());
-    total.div_ceil(tasks.max(1)).next_multiple_of(grain).max(grain)
+    let threads = rayon::current_num_threads();
+    let widths = (1..=(most + most / 4) / grain).rev().map(|n| n * grain);
+    let time = |width: &usize| total.div_ceil(*width).div_ceil(threads) * (width + START);
+    widths.min_by_key(time).unwrap_or(grain)
 }
 
 /// Cuts each row of `row` values into strips of `width`: item `n` holds the `n`-th strip of every row.
@@ -55,11 +60,18 @@ mod tests {
     fn widths_share_the_work_evenly() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
         pool.install(|| {
+            // Few strips, the same for each thread, not much wider than asked for.
             assert_eq!(width(2048, 8, 128), 128);
             assert_eq!(width(192, 8, 128), 96);
-            assert_eq!(width(576, 8, 128), 96);
+            assert_eq!(width(576, 8, 128), 144);
+            assert_eq!(width(576, 32, 256), 288);
+            assert_eq!(width(1536, 32, 256), 256);
             assert_eq!(width(1, 8, 128), 8);
-            assert_eq!(width(0, 8, 128), 8);
+            for total in 1..2000 {
+                let width = width(total, 8, 128);
+                let share = total.div_ceil(width).div_ceil(2) * width;
+                assert!(width <= 160 && share <= total / 2 + 160, "{total}: {width}");
+            }
         });
     }
 }
