@@ -3,8 +3,8 @@
 
 use rayon::prelude::*;
 
-/// Below this many operations (some tens of microseconds), waking another thread costs more than it saves.
-const WORTH_WAKING: usize = 4_000_000;
+/// Below this many operations (some ten microseconds), waking another thread costs more than it saves.
+const WORTH_WAKING: usize = 1_000_000;
 
 /// What beginning a strip costs, in columns of work.
 const START: usize = 4;
