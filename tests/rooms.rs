@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every room with the rooms that it may use. Below, a folder or file of `daemon/src` is a room.
-const ALLOWED: [(&str, &[&str]); 20] = [
+const ALLOWED: [(&str, &[&str]); 24] = [
     ("types", &[]),
     ("protocol", &["types"]),
     ("config", &[]),
@@ -12,7 +12,7 @@ const ALLOWED: [(&str, &[&str]); 20] = [
     // Compiled for tests alone.
     ("testkit", &[]),
     ("memory", &[]),
-    ("policy", &[]),
+    ("policy", &["types", "protocol"]),
     ("agent", &["types", "protocol", "config"]),
     ("worker", &["protocol"]),
     ("extract", &["protocol", "types", "worker"]),
@@ -21,14 +21,77 @@ const ALLOWED: [(&str, &[&str]); 20] = [
     // `extract` only in tests, where documents are read in process.
     ("index", &["types", "protocol", "config", "policy", "memory", "worker", "extract"]),
     ("store", &["types", "protocol"]),
-    ("tools", &["types", "agent", "index", "policy"]),
-    ("session", &["types", "protocol", "config", "agent", "engine", "index", "store", "tools", "worker"]),
+    ("plugins", &["types", "protocol", "policy", "worker"]),
+    ("egress", &["protocol", "policy"]),
+    ("audit", &["types", "protocol"]),
+    ("approvals", &["types", "protocol", "policy", "store"]),
+    (
+        "tools",
+        &[
+            "types",
+            "protocol",
+            "config",
+            "agent",
+            "approvals",
+            "audit",
+            "egress",
+            "engine",
+            "index",
+            "plugins",
+            "policy",
+            "store",
+        ],
+    ),
+    (
+        "session",
+        &["types", "protocol", "config", "agent", "approvals", "engine", "index", "store", "tools", "worker"],
+    ),
     (
         "api",
-        &["types", "protocol", "agent", "config", "daemon", "engine", "index", "session", "store", "worker"],
+        &[
+            "types",
+            "protocol",
+            "agent",
+            "approvals",
+            "audit",
+            "config",
+            "daemon",
+            "engine",
+            "index",
+            "plugins",
+            "policy",
+            "session",
+            "store",
+            "tools",
+            "worker",
+        ],
     ),
-    ("daemon", &["memory", "protocol", "config", "api", "engine", "index", "session", "store", "worker"]),
-    ("cli", &["types", "protocol", "config", "daemon", "engine", "extract", "learn", "worker"]),
+    (
+        "daemon",
+        &[
+            "memory",
+            "protocol",
+            "config",
+            "api",
+            "approvals",
+            "audit",
+            "egress",
+            "engine",
+            "index",
+            "plugins",
+            "session",
+            "store",
+            "tools",
+            "worker",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "types", "protocol", "config", "audit", "daemon", "engine", "extract", "learn", "plugins",
+            "policy", "worker",
+        ],
+    ),
     ("main", &["cli"]),
 ];
 

@@ -14,6 +14,7 @@ pub mod index;
 pub mod learn;
 mod llama;
 pub mod memory;
+pub mod plugins;
 pub mod policy;
 pub mod protocol;
 pub mod session;

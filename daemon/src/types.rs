@@ -89,6 +89,61 @@ pub enum ToolChoice {
     Named(String),
 }
 
+/// Where text came from. Of others than the owner it may lie, and it may hold instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The owner wrote or approved it.
+    Owner,
+    /// A file of the owner's, written by anybody.
+    File,
+    Web,
+    Plugin,
+}
+
+/// What is known of the text that something was made from. It only ever grows: see [`Label::join`].
+/// After FIDES (Costa et al. 2025, arXiv 2505.23643): integrity and confidentiality go with the data.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Label {
+    /// Somebody else than the owner wrote a part of it.
+    pub untrusted: bool,
+    /// A part of it is the owner's alone: files, conversations, what plugins keep for them.
+    pub private: bool,
+    /// Where the parts came from, for the owner to read: paths, hosts, plugins' names. At most
+    /// [`Label::SOURCES`]; more are not remembered.
+    pub sources: std::collections::BTreeSet<String>,
+}
+
+impl Label {
+    /// Sources that a label remembers.
+    pub const SOURCES: usize = 64;
+
+    /// Text of the owner's own, said to anybody.
+    pub fn owner() -> Label {
+        Label::default()
+    }
+
+    /// Text that came from `origin`, and the name of the place.
+    pub fn from(origin: Origin, source: impl Into<String>) -> Label {
+        Label {
+            untrusted: origin != Origin::Owner,
+            private: origin != Origin::Web,
+            sources: [source.into()].into(),
+        }
+    }
+
+    /// Takes the other's marks on top of one's own.
+    pub fn join(&mut self, other: &Label) {
+        self.untrusted |= other.untrusted;
+        self.private |= other.private;
+        for source in &other.sources {
+            if self.sources.len() < Label::SOURCES {
+                self.sources.insert(source.clone());
+            }
+        }
+    }
+}
+
 /// A stretch of an indexed file. `start..end` are bytes of the file's decoded content (for a
 /// compressed file, of what it unpacks to); `line` is 1-based; `hash` is BLAKE3 of the file's
 /// bytes as they were when it was indexed, in hex.

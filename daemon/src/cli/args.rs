@@ -322,6 +322,7 @@ pub enum WorkerKind {
     Engine,
     Extract,
     Train,
+    Plugins,
 }
 
 #[cfg(test)]

@@ -16,12 +16,13 @@ pub fn run(args: args::Worker) -> Outcome {
         gpu: args.gpu,
         background: args.background,
     };
-    let (jobs, _port) = child::start(&jail)
+    let (jobs, port) = child::start(&jail)
         .map_err(|error| Failure::failed(format!("a worker is started by the daemon only: {error}")))?;
     match args.kind {
         WorkerKind::Engine => crate::engine::run(jobs),
         WorkerKind::Extract => crate::extract::run(jobs),
         WorkerKind::Train => crate::learn::run(jobs),
+        WorkerKind::Plugins => crate::plugins::run(jobs, port),
     }
     Ok(())
 }

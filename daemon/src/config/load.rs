@@ -157,7 +157,7 @@ fn syntax(text: &str, error: &toml::de::Error) -> Problem {
 
 /// What types and ranges cannot say: settings whose text has a language of its own.
 fn meaning(config: &Config) -> Vec<(&'static str, String)> {
-    let Config { model, ask: _, index, log } = config;
+    let Config { model, ask: _, index, plugins: _, log } = config;
     [model_name(model), adapter(model), exclude(index), level(log)].into_iter().flatten().collect()
 }
 

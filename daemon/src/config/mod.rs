@@ -22,6 +22,7 @@ pub struct Config {
     pub model: ModelConfig,
     pub ask: AskConfig,
     pub index: IndexConfig,
+    pub plugins: PluginsConfig,
     pub log: LogConfig,
 }
 
@@ -120,6 +121,32 @@ impl Default for IndexConfig {
             watch_percent: 50,
             poll_s: 60,
         }
+    }
+}
+
+/// What plugins may use at most, whatever they were granted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PluginsConfig {
+    /// Seconds that one call may take, not counting the wait for the owner's yes.
+    #[schemars(range(min = 1, max = 3600))]
+    pub call_s: u64,
+    /// MiB of memory that one call may use.
+    #[schemars(range(min = 1, max = 1024))]
+    pub memory_mb: u64,
+    /// Seconds that a call waits for the owner's yes; then the answer is no.
+    #[schemars(range(min = 1, max = 86400))]
+    pub approval_s: u64,
+    /// Let plugins that were granted it reach the web. `false` cuts all of them off.
+    pub http: bool,
+    /// Hosts of one's own network (`192.168.1.5:8123`, `nas.home`) that a plugin may be granted. All other
+    /// private addresses are always refused.
+    pub private_hosts: Vec<String>,
+}
+
+impl Default for PluginsConfig {
+    fn default() -> Self {
+        PluginsConfig { call_s: 30, memory_mb: 64, approval_s: 300, http: true, private_hosts: Vec::new() }
     }
 }
 

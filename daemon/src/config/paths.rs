@@ -126,6 +126,26 @@ impl Paths {
     pub fn adapters(&self) -> PathBuf {
         self.data.join("adapters")
     }
+    /// Installed plugins, a folder each.
+    pub fn plugins(&self) -> PathBuf {
+        self.data.join("plugins")
+    }
+    /// Native code of plugins, as their worker compiled it; nothing else may write there.
+    pub fn compiled(&self) -> PathBuf {
+        self.data.join("compiled")
+    }
+    /// Credentials that are put into plugins' requests; 0600.
+    pub fn secrets(&self) -> PathBuf {
+        self.data.join("secrets.toml")
+    }
+    /// The key that signs the plugins that the owner writes; 0600.
+    pub fn author_key(&self) -> PathBuf {
+        self.config_file.with_file_name("author.key")
+    }
+    /// What was done and allowed, line after line; never rewritten.
+    pub fn audit(&self) -> PathBuf {
+        self.state.join("audit.jsonl")
+    }
     pub fn index(&self) -> PathBuf {
         self.data.join("index")
     }

@@ -2,6 +2,7 @@
 //! holds the places that are never read, whatever anybody configures or asks.
 
 pub mod deny;
+pub mod grants;
 
 use std::path::{Component, Path, PathBuf};
 

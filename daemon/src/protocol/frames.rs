@@ -2,6 +2,7 @@
 //! by any number of [`Frame::Event`]s and exactly one [`Frame::Reply`] with the same id, or dropped by
 //! [`Frame::Cancel`] (a cancelled request is still answered, with [`Fault::Cancelled`]).
 
+use super::plugins;
 use crate::types::{Finish, Message, Timings, ToolChoice, ToolFormat, ToolSpec, Usage};
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,22 @@ pub enum Request {
     Extract(Extract),
     /// train: go on with a job to its end. Events: [`Event::Step`]s. Answered by [`Reply::Trained`].
     Train(Train),
+    /// plugins: compile a component, whose file's descriptor travels with this request. Answered by
+    /// [`Reply::PluginLoaded`].
+    PluginLoad(plugins::Load),
+    /// plugins: what the component says of its tools, by running its `describe`. Answered by
+    /// [`Reply::PluginTools`].
+    PluginDescribe {
+        digest: String,
+    },
+    /// plugins: run a tool. Answered by [`Reply::PluginCalled`], or [`Fault::NotLoaded`].
+    PluginCall(Box<plugins::Call>),
+    /// plugins: forget a component. Running calls end on it.
+    PluginUnload {
+        digest: String,
+    },
+    /// plugins, to the broker: use an import. Answered by [`Reply::Imported`].
+    PluginImport(Box<plugins::Import>),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,6 +93,11 @@ pub enum Reply {
     Count(u32),
     Extracted(Extracted),
     Trained(Trained),
+    PluginLoaded(plugins::Loaded),
+    PluginTools(String),
+    PluginCalled(Box<plugins::Called>),
+    PluginUnloaded,
+    Imported(Box<plugins::Answer>),
 }
 
 /// Why a request failed, as data.
@@ -90,8 +112,8 @@ pub enum Fault {
     /// The prompt does not fit; nothing was generated and nothing was cut.
     #[error("the prompt is {tokens} tokens and the context holds {limit}")]
     PromptTooLong { tokens: u32, limit: u32 },
-    /// engine: no model is loaded in this process yet; `Load` comes first.
-    #[error("no model is loaded")]
+    /// No model, or not this plugin, is loaded in this process yet: loading comes first.
+    #[error("nothing is loaded")]
     NotLoaded,
     /// The model cannot be used; the text says why and what to do.
     #[error("{0}")]
@@ -102,6 +124,9 @@ pub enum Fault {
     /// The document cannot be read as text; the text says why.
     #[error("{0}")]
     Document(String),
+    /// The file is no plugin that can run here; the text says why.
+    #[error("{0}")]
+    Plugin(String),
     /// Something is in use, or a limit of this machine is reached; trying again may help.
     #[error("{0}")]
     Busy(String),

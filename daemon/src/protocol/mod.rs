@@ -1,6 +1,7 @@
 //! The only wire types. `frames` is what broker and workers say to each other over a socketpair
-//! (postcard, length-delimited); `http` is the JSON that clients rely on. Data only: nothing here
+//! (postcard, length-delimited), `plugins` the part of it that is about plugins; `http` is the JSON that clients rely on. Data only: nothing here
 //! opens, reads or writes.
 
 pub mod frames;
 pub mod http;
+pub mod plugins;

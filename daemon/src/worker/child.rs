@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// answers [`Fault::Internal`] by itself.
 pub struct Job {
     pub body: Request,
-    /// The descriptor that travelled with an `Extract` request.
+    /// The descriptor that travelled with an `Extract` or a `PluginLoad` request.
     pub fd: Option<OwnedFd>,
     pub deadline: Instant,
     id: u64,
@@ -196,7 +196,7 @@ impl Reader {
             return self.port.send(&Frame::Reply { id, body: reply });
         }
         let fd = match &body {
-            Request::Extract(_) => self.receive_fd(id),
+            Request::Extract(_) | Request::PluginLoad(_) => self.receive_fd(id),
             _ => None,
         };
         let cancelled = Arc::new(AtomicBool::new(false));

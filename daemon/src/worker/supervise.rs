@@ -20,6 +20,7 @@ pub enum Kind {
     Engine,
     Extract,
     Train,
+    Plugins,
 }
 
 impl Kind {
@@ -28,6 +29,7 @@ impl Kind {
             Kind::Engine => "engine",
             Kind::Extract => "extract",
             Kind::Train => "train",
+            Kind::Plugins => "plugins",
         }
     }
 }

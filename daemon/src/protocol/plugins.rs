@@ -1,0 +1,234 @@
+//! What the broker and the `plugins` worker say to each other: calls go down, imports come up. The
+//! types mirror `sdk/wit/plugin.wit`, where their meaning is told; here stands only what differs.
+
+use crate::types::Origin;
+use serde::{Deserialize, Serialize};
+
+/// Compile a component, or take it from the cache; its file's descriptor travels with the request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Load {
+    /// BLAKE3 of the file, in hex. Other bytes are refused.
+    pub digest: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Loaded {
+    /// Interfaces of `familiar:plugin` that the component imports, such as `http`.
+    pub imports: Vec<String>,
+    pub cached: bool,
+    pub compile_ms: u64,
+}
+
+/// Run one tool in a fresh instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Call {
+    pub digest: String,
+    /// The broker's name for this call; imports carry it back.
+    pub call: u64,
+    pub tool: String,
+    /// A JSON object.
+    pub arguments: String,
+    pub session: String,
+    pub language: String,
+    pub limits: Limits,
+}
+
+/// What one call may use. The deadline is the request's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Bytes of linear memory, all memories together.
+    pub memory: u64,
+    /// Bytes of the output's texts together.
+    pub output: u64,
+    /// Bytes of log lines; what is more is dropped and counted.
+    pub log: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { memory: 64 << 20, output: 1 << 20, log: 64 << 10 }
+    }
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Called {
+    pub result: Result<Output, ToolError>,
+    /// Lines that the plugin wrote, and how many did not fit.
+    pub log: Vec<LogLine>,
+    pub log_dropped: u64,
+    /// Guest and host together, without the wait for a free place.
+    pub micros: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// `debug`, `info`, `warn` or `error`
+    pub level: String,
+    pub message: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    pub text: String,
+    pub data: Option<String>,
+    pub sources: Vec<Source>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    pub path: String,
+    pub start: u64,
+    pub end: u64,
+}
+
+/// Why a call gave nothing: as the plugin said, or as it was stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum ToolError {
+    #[error("wrong arguments: {0}")]
+    InvalidArguments(String),
+    #[error("not found: {0}")]
+    NotFound(String),
+    #[error("not allowed: {0}")]
+    Denied(String),
+    #[error("not available now: {0}")]
+    Unavailable(String),
+    #[error("{0}")]
+    Failed(String),
+    /// The sandbox stopped it: a trap, a limit, a deadline. The sentence says which.
+    #[error("the plugin was stopped: {0}")]
+    Stopped(String),
+}
+
+/// A plugin's use of an import, for the broker to check and carry out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Import {
+    pub call: u64,
+    pub body: Ask,
+}
+
+/// The imports, but for `log` and `is-cancelled`, which the worker answers itself once they are granted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Ask {
+    Now,
+    LocalOffset { at: i64 },
+    KvGet { key: String },
+    KvSet { key: String, value: Vec<u8> },
+    KvSwap { key: String, old: Option<Vec<u8>>, new: Vec<u8> },
+    KvDelete { key: String },
+    KvKeys { prefix: String },
+    Find { query: String, limit: u32 },
+    Files { suffix: String, after: Option<String> },
+    Read { path: String, start: u64, length: u32 },
+    Generate(TextRequest),
+    Send(HttpRequest),
+    Notify(Notice),
+    Schedule { notice: Notice, at: i64 },
+    Unschedule { id: String },
+    Pending,
+    Confirm { question: String },
+    Choose { question: String, options: Vec<String> },
+    Progress { done: u64, total: u64, message: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Answer {
+    Done,
+    Now { seconds: i64, nanoseconds: u32 },
+    Offset(i32),
+    Value(Option<Vec<u8>>),
+    Flag(bool),
+    Keys(Vec<String>),
+    Hits(Vec<Hit>),
+    Files(Vec<File>),
+    Text(TextReply),
+    Response(HttpResponse),
+    Id(String),
+    Pending(Vec<Scheduled>),
+    Chosen(Option<u32>),
+    Refused(Refusal),
+}
+
+/// Every import's errors together. Where an import has no error of that kind, or none at all, the
+/// worker ends the call with its words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    Denied(String),
+    NotFound(String),
+    Quota(u64),
+    Budget(u32),
+    TooLong(u32, u32),
+    Invalid(String),
+    TooLarge(u64),
+    Timeout,
+    Unanswered,
+    Failed(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hit {
+    pub path: String,
+    pub title: String,
+    pub breadcrumb: String,
+    pub text: String,
+    pub start: u64,
+    pub end: u64,
+    pub line: u32,
+    pub page: Option<u32>,
+    pub score: f32,
+    pub origin: Origin,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    pub path: String,
+    pub size: u64,
+    pub modified: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TextRequest {
+    pub system: String,
+    pub prompt: String,
+    pub max_tokens: u32,
+    pub temperature: f32,
+    pub schema: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextReply {
+    pub text: String,
+    pub prompt_tokens: u32,
+    pub completion_tokens: u32,
+    pub cut: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpRequest {
+    pub method: String,
+    pub url: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Option<Vec<u8>>,
+    pub credential: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HttpResponse {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    pub url: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    pub title: String,
+    pub body: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scheduled {
+    pub id: String,
+    pub at: i64,
+    pub notice: Notice,
+}
