@@ -1,7 +1,17 @@
 //! Plugins: WebAssembly components in a sandbox of their own process.
 
+mod disk;
+mod error;
+pub mod keys;
+pub mod manifest;
+pub mod package;
+pub mod registry;
+pub mod schema;
+pub mod secrets;
 mod services;
+pub mod wish;
 
+pub use error::PluginsError;
 pub use services::{Calling, HostServices};
 
 use crate::protocol::frames::Fault;
