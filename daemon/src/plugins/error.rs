@@ -2,6 +2,7 @@
 
 use super::keys::Author;
 use super::package::PackageError;
+use super::runtime::PluginError;
 use crate::protocol::http::{ErrorBody, ErrorCode};
 use std::io;
 use std::path::PathBuf;
@@ -33,6 +34,10 @@ pub enum PluginsError {
     Inactive { name: String, reason: String },
     #[error("{name} does not ask for `{interface}`, so that it cannot be granted")]
     NotAsked { name: String, interface: String },
+    #[error(
+        "{name} names no credential `{credential}` in its plugin.toml; `familiar plugin info {name}` shows those that it does"
+    )]
+    NoCredential { name: String, credential: String },
     #[error("the grant cannot be given: {0}")]
     Grant(String),
     #[error("{} was changed by hand and is not understood ({why}); mend it, or move it away", .file.display())]
@@ -40,6 +45,8 @@ pub enum PluginsError {
     /// For the model to mend.
     #[error("wrong arguments for {tool}: {why}")]
     Arguments { tool: String, why: String },
+    #[error("the plugin {name} did not run: {error}")]
+    Run { name: String, error: PluginError },
     #[error(transparent)]
     Secret(#[from] super::secrets::SecretsError),
 }
@@ -59,8 +66,12 @@ impl PluginsError {
             | PluginsError::OtherAuthor { .. }
             | PluginsError::OtherDigest { .. }
             | PluginsError::Inactive { .. } => ErrorCode::Denied,
-            PluginsError::NotInstalled(_) | PluginsError::NoTool(_) => ErrorCode::NotFound,
-            PluginsError::Read { .. }
+            PluginsError::NotInstalled(_) | PluginsError::NoTool(_) | PluginsError::NoCredential { .. } => {
+                ErrorCode::NotFound
+            }
+            PluginsError::Run { error: PluginError::Busy(_), .. } => ErrorCode::Busy,
+            PluginsError::Run { .. }
+            | PluginsError::Read { .. }
             | PluginsError::Write { .. }
             | PluginsError::Secret(_)
             | PluginsError::Damaged { .. } => ErrorCode::Failed,

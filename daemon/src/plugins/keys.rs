@@ -182,6 +182,6 @@ mod tests {
         assert_eq!(one.split('-').map(str::len).collect::<Vec<_>>(), [4; 5]);
         let text = String::from(keys[0]);
         assert_eq!(Author::try_from(text).unwrap(), keys[0]);
-        assert!(Author::try_from(String::from("é".repeat(32))).is_err());
+        assert!(Author::try_from("é".repeat(32)).is_err());
     }
 }

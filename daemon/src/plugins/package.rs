@@ -53,7 +53,7 @@ pub enum PackageError {
 }
 
 /// All that is known of a package without running it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Package {
     pub manifest: Manifest,
     pub tools: Vec<Tool>,

@@ -4,8 +4,9 @@
 
 use super::manifest::hides;
 use jsonschema::{PatternOptions, Validator};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value as Json;
+use std::sync::Arc;
 
 /// Most bytes of all descriptions together.
 pub const LONGEST: usize = 1 << 20;
@@ -20,14 +21,30 @@ const LARGEST_PATTERN: usize = 1 << 20;
 /// Characters of a complaint about arguments.
 const COMPLAINT: usize = 400;
 
-/// One tool, as `describe` tells of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// One tool whose schema is sound.
+#[derive(Debug, Clone)]
 pub struct Tool {
     pub name: String,
     pub description: String,
     /// JSON Schema of the arguments, an object.
     pub parameters: Json,
+    validator: Arc<Validator>,
+}
+
+/// One tool, as `describe` tells of it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Told {
+    name: String,
+    description: String,
+    parameters: Json,
+}
+
+impl PartialEq for Tool {
+    fn eq(&self, other: &Tool) -> bool {
+        (&self.name, &self.description, &self.parameters)
+            == (&other.name, &other.description, &other.parameters)
+    }
 }
 
 /// What is wrong with a plugin's descriptions of its tools.
@@ -52,7 +69,7 @@ pub fn read(text: &[u8]) -> Result<Vec<Tool>, ToolsError> {
     if text.len() > LONGEST {
         return Err(ToolsError::TooLong);
     }
-    let tools: Vec<Tool> =
+    let tools: Vec<Told> =
         serde_json::from_slice(text).map_err(|error| ToolsError::Json(error.to_string()))?;
     if !(1..=MOST_TOOLS).contains(&tools.len()) {
         return Err(ToolsError::Count(tools.len()));
@@ -65,9 +82,8 @@ pub fn read(text: &[u8]) -> Result<Vec<Tool>, ToolsError> {
         if tools[..at].iter().any(|earlier| earlier.name == tool.name) {
             return Err(ToolsError::Twice(tool.name.clone()));
         }
-        check(tool).map_err(|what| ToolsError::Tool { tool: tool.name.clone(), what })?;
     }
-    Ok(tools)
+    tools.into_iter().map(sound).collect()
 }
 
 fn is_name(name: &str) -> bool {
@@ -78,7 +94,17 @@ fn is_name(name: &str) -> bool {
         && !name.ends_with('_')
 }
 
-fn check(tool: &Tool) -> Result<(), String> {
+fn sound(tool: Told) -> Result<Tool, ToolsError> {
+    match check(&tool) {
+        Ok(validator) => {
+            let Told { name, description, parameters } = tool;
+            Ok(Tool { name, description, parameters, validator: Arc::new(validator) })
+        }
+        Err(what) => Err(ToolsError::Tool { tool: tool.name, what }),
+    }
+}
+
+fn check(tool: &Told) -> Result<Validator, String> {
     if tool.description.trim().is_empty() || tool.description.chars().count() > DESCRIPTION {
         return Err(format!("its description must have 1 to {DESCRIPTION} characters"));
     }
@@ -97,7 +123,7 @@ fn check(tool: &Tool) -> Result<(), String> {
         return Err("its `parameters` are not of type `object`, as arguments are".into());
     }
     check_depth(&tool.parameters, 0)?;
-    validator(&tool.parameters).map(|_| ())
+    validator(&tool.parameters)
 }
 
 fn check_depth(schema: &Json, depth: usize) -> Result<(), String> {
@@ -131,27 +157,29 @@ fn validator(schema: &Json) -> Result<Validator, String> {
         .map_err(|error| format!("its schema is wrong: {}", short(&error.to_string())))
 }
 
-/// Holds a call's arguments against the tool's schema.
-///
-/// # Errors
-/// A sentence for the model: what is wrong, and where.
-pub fn check_arguments(tool: &Tool, arguments: &str) -> Result<(), String> {
-    let value: Json =
-        serde_json::from_str(arguments).map_err(|error| format!("the arguments are not JSON: {error}"))?;
-    if !value.is_object() {
-        return Err("the arguments are not a JSON object".into());
+impl Tool {
+    /// Holds a call's arguments against the schema.
+    ///
+    /// # Errors
+    /// A sentence for the model: what is wrong, and where.
+    pub fn check_arguments(&self, arguments: &str) -> Result<(), String> {
+        let value: Json = serde_json::from_str(arguments)
+            .map_err(|error| format!("the arguments are not JSON: {error}"))?;
+        if !value.is_object() {
+            return Err("the arguments are not a JSON object".into());
+        }
+        let wrong: Vec<String> = self
+            .validator
+            .iter_errors(&value)
+            .take(3)
+            .map(|error| {
+                let place = error.instance_path().to_string();
+                let place = if place.is_empty() { String::new() } else { format!("{place}: ") };
+                format!("{place}{error}")
+            })
+            .collect();
+        if wrong.is_empty() { Ok(()) } else { Err(short(&wrong.join("; "))) }
     }
-    let validator = validator(&tool.parameters)?;
-    let wrong: Vec<String> = validator
-        .iter_errors(&value)
-        .take(3)
-        .map(|error| {
-            let place = error.instance_path().to_string();
-            let place = if place.is_empty() { String::new() } else { format!("{place}: ") };
-            format!("{place}{error}")
-        })
-        .collect();
-    if wrong.is_empty() { Ok(()) } else { Err(short(&wrong.join("; "))) }
 }
 
 fn short(text: &str) -> String {
@@ -178,7 +206,7 @@ mod tests {
             "next": {"$ref": "#/$defs/page"},
         }, "required": ["url"], "$defs": {"page": {"type": "integer", "minimum": 1}}});
         let found = read(&tools(schema)).unwrap();
-        assert_eq!(check_arguments(&found[0], r#"{"url": "https://x", "next": 2}"#), Ok(()));
+        assert_eq!(found[0].check_arguments(r#"{"url": "https://x", "next": 2}"#), Ok(()));
         for (arguments, says) in [
             ("{}", "url"),
             ("[]", "not a JSON object"),
@@ -186,7 +214,7 @@ mod tests {
             (r#"{"url": "ftp://x"}"#, "/url"),
             (r#"{"url": "https://x", "next": 0}"#, "/next"),
         ] {
-            let error = check_arguments(&found[0], arguments).unwrap_err();
+            let error = found[0].check_arguments(arguments).unwrap_err();
             assert!(error.contains(says), "{arguments}: {error}");
         }
     }
@@ -240,7 +268,7 @@ mod tests {
     fn a_pattern_cannot_hang_the_broker() {
         let tool = &read(&tools(json!({"properties": {"a": {"pattern": "^(a+)+$"}}}))).unwrap()[0];
         let arguments = json!({"a": format!("{}!", "a".repeat(50_000))}).to_string();
-        let error = check_arguments(tool, &arguments).unwrap_err();
+        let error = tool.check_arguments(&arguments).unwrap_err();
         assert!(error.chars().count() <= COMPLAINT + 1);
     }
 
