@@ -4,4 +4,5 @@
 
 pub mod frames;
 pub mod http;
+pub mod packages;
 pub mod plugins;
