@@ -71,7 +71,12 @@ impl Tools {
             Ok(parsed) => parsed,
             Err(reason) => return ToolOutcome::Failed(reason),
         };
-        if let Decision::Deny(reason) = policy::check(&parsed.effect(), &self.index.roots()) {
+        let roots = self.index.roots();
+        let known = policy::Known { roots: &roots, rules: &[] };
+        let label = crate::types::Label::owner();
+        if let Decision::Deny(reason) =
+            policy::check(policy::Caller::BuiltIn, &parsed.effect(), &label, known)
+        {
             tracing::info!(tool = call.name, reason, "denied");
             return ToolOutcome::Denied(reason);
         }
