@@ -51,19 +51,16 @@ async fn what_was_written_is_whole_after_a_restart_and_private_to_the_owner() {
 async fn a_line_torn_by_a_crash_is_marked_and_the_log_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     drop(with_lines(&folder, 3).await);
-    let whole = log(&folder);
-    let fourth = whole.len();
+    let names = ["audit.jsonl", "familiar.db"];
+    let [three, known] = names.map(|name| std::fs::read(folder.path().join(name)).unwrap());
     drop(with_lines(&folder, 1).await);
-    let line = log(&folder)[fourth..].to_vec();
+    let line = log(&folder)[three.len()..].to_vec();
     // The head is not noted before the line is whole, so a crash never leaves it ahead.
-    for (cut, event) in
-        [(1, "torn"), (line.len() / 2, "torn"), (line.len() - 2, "torn"), (line.len() - 1, "egress")]
-    {
+    let cuts = [(1, "torn"), (line.len() / 2, "torn"), (line.len() - 2, "torn"), (line.len() - 1, "egress")];
+    for (cut, event) in cuts {
         let folder = tempfile::tempdir().unwrap();
-        drop(with_lines(&folder, 3).await);
-        let mut torn = log(&folder);
-        torn.extend_from_slice(&line[..cut]);
-        std::fs::write(folder.path().join("audit.jsonl"), &torn).unwrap();
+        std::fs::write(folder.path().join("familiar.db"), &known).unwrap();
+        std::fs::write(folder.path().join("audit.jsonl"), [&three, &line[..cut]].concat()).unwrap();
         let audit = with_lines(&folder, 2).await;
         assert_eq!(audit.verify().await.unwrap(), Verdict { lines: 6, findings: vec![] }, "cut at {cut}");
         assert_eq!(audit.last(3).await.unwrap()[0]["event"], event);
