@@ -10,6 +10,7 @@ pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod daemon;
+pub mod egress;
 pub mod engine;
 pub mod extract;
 pub mod index;

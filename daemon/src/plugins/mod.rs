@@ -1,5 +1,6 @@
 //! Plugins: WebAssembly components in a sandbox of their own process.
 
+pub mod arguments;
 mod services;
 
 pub use services::{Calling, HostServices};
