@@ -309,6 +309,9 @@ pub struct Worker {
     /// Bytes of address space; 0 = no limit
     #[arg(long, default_value_t = 0, value_name = "BYTES")]
     pub memory: u64,
+    /// Bytes of private memory that may be written; 0 = no limit
+    #[arg(long, default_value_t = 0, value_name = "BYTES")]
+    pub data: u64,
     /// Allow the GPU's devices
     #[arg(long)]
     pub gpu: bool,
