@@ -9,7 +9,8 @@ pub mod toolcall;
 
 use crate::protocol::frames::{Generate, ModelInfo, Quotes, Sampling};
 use crate::types::{
-    Citation, Finish, Label, Message, Origin, Passage, Role, Timings, ToolCall, ToolChoice, ToolFormat, ToolSpec, Usage,
+    Citation, Finish, Label, Message, Origin, Passage, Role, Timings, ToolCall, ToolChoice, ToolFormat,
+    ToolSpec, Usage,
 };
 use toolcall::{Piece, Splitter};
 
