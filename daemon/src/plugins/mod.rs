@@ -1,6 +1,7 @@
 //! Plugins: WebAssembly components in a sandbox of their own process, what the owner installed and granted,
 //! and the one handle on all of it, [`Plugins`].
 
+pub mod arguments;
 mod disk;
 mod error;
 mod facade;
@@ -16,7 +17,7 @@ pub mod wish;
 mod worker;
 
 pub use error::PluginsError;
-pub use facade::{CallLimits, Header, Plugins};
+pub use facade::{CallLimits, Header, Plugins, full_name};
 pub use registry::{Consent, Installed, Offer, Terms};
 pub use runtime::{PluginError, Run, Runtime};
 pub use services::{Calling, HostServices};

@@ -131,6 +131,7 @@ async fn finish(
         model: response.model.clone(),
         adapter: response.adapter.clone(),
         usage: response.usage,
+        label: crate::types::Label::owner(),
     };
     rooms.store.append_turn(session, &turn).await.map_err(|error| {
         let error = SessionError::from(error).body();
