@@ -8,8 +8,8 @@
 //! let hour = local.rem_euclid(86_400) / 3_600;
 //! ```
 
-pub use crate::bindings::familiar::plugin::clock::Datetime;
 use crate::bindings::familiar::plugin::clock as host;
+pub use crate::bindings::familiar::plugin::clock::Datetime;
 
 /// Seconds since 1970, UTC, and the nanoseconds of the second.
 pub fn now() -> Datetime {

@@ -12,9 +12,9 @@
 //! }
 //! ```
 
-use crate::{Result, schema};
 use crate::bindings::familiar::plugin::generate as host;
 pub use crate::bindings::familiar::plugin::generate::{Error, Reply};
+use crate::{Result, schema};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 

@@ -84,8 +84,9 @@ impl Response {
     }
 
     pub fn json<T: DeserializeOwned>(&self) -> crate::Result<T> {
-        serde_json::from_slice(&self.body)
-            .map_err(|error| crate::Error::failed(format!("the answer of {} is not as expected: {error}", self.url)))
+        serde_json::from_slice(&self.body).map_err(|error| {
+            crate::Error::failed(format!("the answer of {} is not as expected: {error}", self.url))
+        })
     }
 
     /// The answer itself if its status is 200 to 299, and an error that names the status if not.

@@ -10,8 +10,8 @@
 //! }
 //! ```
 
-pub use crate::bindings::familiar::plugin::kv::Error;
 use crate::bindings::familiar::plugin::kv as host;
+pub use crate::bindings::familiar::plugin::kv::Error;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -67,11 +67,14 @@ pub fn swap_bytes(key: &str, old: Option<&[u8]>, new: &[u8]) -> Result<bool, Err
 }
 
 fn encode<T: Serialize + ?Sized>(key: &str, value: &T) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(value).map_err(|error| Error::Failed(format!("the value for `{key}` is no JSON: {error}")))
+    serde_json::to_vec(value)
+        .map_err(|error| Error::Failed(format!("the value for `{key}` is no JSON: {error}")))
 }
 
 fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(bytes).map_err(|error| {
-        Error::Failed(format!("what is stored as `{key}` cannot be read ({error}): delete it, or read it as bytes"))
+        Error::Failed(format!(
+            "what is stored as `{key}` cannot be read ({error}): delete it, or read it as bytes"
+        ))
     })
 }

@@ -63,7 +63,7 @@ macro_rules! plugin {
     ($($tool:path),+ $(,)?) => {
         /// The tools of this plugin.
         pub static PLUGIN: $crate::Plugin = {
-            const TOOLS: &[$crate::__private::Entry] = &[$($crate::__private::Entry::of::<$tool>()),+];
+            const TOOLS: &[$crate::__private::Entry] = &[$($crate::__private::entry!($tool)),+];
             $crate::Plugin::new(TOOLS)
         };
 
@@ -85,6 +85,7 @@ macro_rules! plugin {
 pub mod __private {
     pub use crate::bindings;
     pub use crate::plugin::{Entry, Tool};
+    pub use familiar_sdk_macros::entry;
     pub use schemars;
     pub use serde;
     pub use wit_bindgen::rt;

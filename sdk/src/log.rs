@@ -7,8 +7,8 @@
 //! log::info(format!("{} files", 3));
 //! ```
 
-use crate::bindings::familiar::plugin::log::write;
 pub use crate::bindings::familiar::plugin::log::Level;
+use crate::bindings::familiar::plugin::log::write;
 
 pub fn debug(message: impl AsRef<str>) {
     write(Level::Debug, message.as_ref());

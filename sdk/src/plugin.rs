@@ -116,7 +116,10 @@ impl Plugin {
     pub fn call(&self, tool: &str, arguments: &str, context: &Context) -> Result<Output> {
         let Some(entry) = self.tools.iter().find(|entry| entry.name == tool) else {
             let names: Vec<_> = self.tools.iter().map(|entry| entry.name).collect();
-            return Err(Error::not_found(format!("there is no tool `{tool}` here; there are {}", names.join(", "))));
+            return Err(Error::not_found(format!(
+                "there is no tool `{tool}` here; there are {}",
+                names.join(", ")
+            )));
         };
         (entry.call)(arguments, context)
     }

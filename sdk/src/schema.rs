@@ -53,7 +53,8 @@ fn is_number(schema: &Map<String, Value>) -> bool {
 
 fn optional_without_null(schema: &mut Map<String, Value>) {
     let required = schema.get("required").cloned().unwrap_or(json!([]));
-    let is_required = |name: &str| required.as_array().is_some_and(|list| list.iter().any(|item| item == name));
+    let is_required =
+        |name: &str| required.as_array().is_some_and(|list| list.iter().any(|item| item == name));
     let Some(Value::Object(properties)) = schema.get_mut("properties") else { return };
     for (name, property) in properties {
         if let Value::Object(property) = property

@@ -13,8 +13,8 @@
 //! ```
 
 use crate::Source;
-pub use crate::bindings::familiar::plugin::search::{Error, File, Hit, Origin};
 use crate::bindings::familiar::plugin::search as host;
+pub use crate::bindings::familiar::plugin::search::{Error, File, Hit, Origin};
 
 /// Bytes that one [`read`] gives at most.
 pub const READ_AT_MOST: u32 = 64 << 10;

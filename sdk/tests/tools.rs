@@ -169,12 +169,19 @@ fn wrong_arguments_are_named() {
         ("add", json!({"a": 1.5}), "`a`: invalid type: floating point"),
         ("add", json!([1]), "a JSON object"),
         ("add", json!(null), "a JSON object"),
-        ("plan_trip", json!({"to": "x", "stops": [{"town": "y"}, {"town": 3}]}), "`stops[1].town`: invalid type"),
+        (
+            "plan_trip",
+            json!({"to": "x", "stops": [{"town": "y"}, {"town": 3}]}),
+            "`stops[1].town`: invalid type",
+        ),
         ("plan_trip", json!({"to": "x", "stops": [], "unit": "yard"}), "`unit`: unknown variant `yard`"),
     ];
     for (tool, arguments, words) in cases {
         let error = call(tool, arguments.clone()).unwrap_err();
-        assert!(matches!(&error, Error::InvalidArguments(text) if text.contains(words)), "{arguments}: {error:?}");
+        assert!(
+            matches!(&error, Error::InvalidArguments(text) if text.contains(words)),
+            "{arguments}: {error:?}"
+        );
     }
     for broken in ["{", "{}{}", "nul", "\u{0}", "[[[[[["] {
         let error = PLUGIN.call("list", broken, &Context::default()).unwrap_err();

@@ -1,10 +1,11 @@
 //! Reads a function and writes what makes it a tool. Errors point at the place and say what to write.
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote;
+use quote::{format_ident, quote};
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Error, Expr, FnArg, Ident, ItemFn, Lit, LitStr, Meta, Pat, PatType, Result, ReturnType, Safety, Type,
+    Attribute, Error, Expr, FnArg, Ident, ItemFn, Lit, LitStr, Meta, Pat, PatType, Path, Result, ReturnType,
+    Safety, Type,
 };
 
 /// The longest name that the daemon takes.
@@ -22,16 +23,17 @@ pub fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let description = description(&function)?;
     let Parameters { definition, kind, unpack, passed } = parameters(&mut function)?;
     let (visibility, ident) = (&function.vis, &function.sig.ident);
+    let described = described_by(ident);
     Ok(quote! {
         #function
 
         #[doc(hidden)]
         #[allow(non_camel_case_types)]
-        #visibility struct #ident {}
+        #visibility struct #described;
 
         const _: () = {
             #definition
-            impl ::familiar_sdk::__private::Tool for #ident {
+            impl ::familiar_sdk::__private::Tool for #described {
                 const NAME: &'static str = #name;
                 const DESCRIPTION: &'static str = #description;
                 type Arguments = #kind;
@@ -46,6 +48,20 @@ pub fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
             }
         };
     })
+}
+
+/// From the path of a `#[tool]` function to what `plugin!` collects of it.
+pub fn entry(path: TokenStream) -> Result<TokenStream> {
+    let mut path: Path = syn::parse2(path)?;
+    if let Some(last) = path.segments.last_mut() {
+        last.ident = described_by(&last.ident);
+    }
+    Ok(quote!(::familiar_sdk::__private::Entry::of::<#path>()))
+}
+
+/// The type beside the function. Not the function's own name: a module may have that.
+fn described_by(function: &Ident) -> Ident {
+    format_ident!("__tool_{}", function)
 }
 
 fn check_signature(function: &ItemFn) -> Result<()> {
@@ -166,9 +182,7 @@ fn parameters(function: &mut ItemFn) -> Result<Parameters> {
             field.name.span(),
             "with `Args<...>` all arguments are fields of that type: put this one there too",
         )),
-        None => {
-            Ok(Parameters { definition: quote!(), kind: quote!(#whole), unpack: quote!(), passed })
-        }
+        None => Ok(Parameters { definition: quote!(), kind: quote!(#whole), unpack: quote!(), passed }),
     }
 }
 
