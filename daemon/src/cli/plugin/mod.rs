@@ -5,6 +5,7 @@ pub mod args;
 mod build;
 mod call;
 mod cases;
+mod embedded;
 mod fakes;
 mod install;
 mod judge;

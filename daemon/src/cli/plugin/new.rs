@@ -38,8 +38,9 @@ pub fn new(
     let template = format!("template/{}/", word(language));
     for (path, bytes) in embedded::SDK {
         let Some(below) = path.strip_prefix(&template) else { continue };
-        // A manifest's own name would make cargo take the template for a crate.
-        let file = folder.join(filled(below.strip_suffix(".in").unwrap_or(below)));
+        // Under its own name, cargo would take the template for a crate, and git leave it out.
+        let below = below.strip_suffix(".in").unwrap_or(below).replace("gitignore", ".gitignore");
+        let file = folder.join(filled(&below));
         let text = filled(&String::from_utf8_lossy(bytes));
         write(&file, text.as_bytes()).map_err(|error| file_failure(&file, &error))?;
     }
