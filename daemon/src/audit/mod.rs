@@ -70,7 +70,6 @@ pub enum Entry {
     Ended { call: String, tool: String, status: String, output: Trace },
     /// The owner, or the time that ran out, decided: `once`, `always`, `denied`, `unanswered` or `refused`.
     Approval {
-        approval: String,
         plugin: String,
         tool: String,
         action: String,

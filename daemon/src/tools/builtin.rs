@@ -84,23 +84,23 @@ async fn search(index: &Index, arguments: &SearchFiles) -> Result<Vec<Passage>, 
     Ok(hits.into_iter().map(|hit| hit.passage).collect())
 }
 
-    async fn read(index: &Index, arguments: &ReadFile) -> Result<Vec<Passage>, String> {
-        let end = arguments.start.saturating_add(READ_LIMIT);
-        let path = Path::new(&arguments.path);
-        let text = index.text(path, arguments.start, end).await.map_err(|e| e.to_string())?;
-        Ok(vec![Passage {
-            path: text.path,
-            title: text.title,
-            breadcrumb: format!("bytes {}-{} of {}", text.start, text.end, text.total),
-            text: text.text,
-            start: text.start,
-            end: text.end,
-            line: text.line,
-            page: None,
-            hash: text.hash,
-            score: 1.0,
-        }])
-    }
+async fn read(index: &Index, arguments: &ReadFile) -> Result<Vec<Passage>, String> {
+    let end = arguments.start.saturating_add(READ_LIMIT);
+    let path = Path::new(&arguments.path);
+    let text = index.text(path, arguments.start, end).await.map_err(|e| e.to_string())?;
+    Ok(vec![Passage {
+        path: text.path,
+        title: text.title,
+        breadcrumb: format!("bytes {}-{} of {}", text.start, text.end, text.total),
+        text: text.text,
+        start: text.start,
+        end: text.end,
+        line: text.line,
+        page: None,
+        hash: text.hash,
+        score: 1.0,
+    }])
+}
 
 impl Parsed {
     fn effect(&self) -> Effect {

@@ -13,7 +13,6 @@ pub fn now() -> Answer {
 /// Minutes that local time is ahead of UTC at a moment (seconds since 1970); 0 where the moment is out of
 /// the calendar's range.
 pub fn local_offset(at: i64) -> i32 {
-    let Ok(at) = libc::time_t::try_from(at) else { return 0 };
     let mut local = MaybeUninit::<libc::tm>::uninit();
     // SAFETY: both pointers are valid for the call. `localtime_r` reads the variable TZ, which nothing in
     // this process changes, and writes all of `local` unless it returns null.

@@ -45,11 +45,8 @@ pub async fn list(
         // Names are text, too, and somebody gave them.
         calling.learned(&Label::from(Origin::File, file.path.as_str()));
     }
-    let file = |file: crate::index::IndexedFile| File {
-        path: file.path,
-        size: file.size,
-        modified: file.modified,
-    };
+    let file =
+        |file: crate::index::IndexedFile| File { path: file.path, size: file.size, modified: file.modified };
     Ok(Answer::Files(files.into_iter().map(file).collect()))
 }
 

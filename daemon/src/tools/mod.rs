@@ -146,8 +146,7 @@ impl Tools {
         let limits = self.limits();
         let (name, arguments, language) = (&call.name, &call.arguments, &self.language);
         let host = Arc::new(services.clone());
-        let called =
-            self.house.plugins.call(name, arguments, session, language, label, host, limits).await;
+        let called = self.house.plugins.call(name, arguments, session, language, label, host, limits).await;
         let (status, text) = match &called {
             Ok(Called { result: Ok(output), .. }) => ("ok", output.text.clone()),
             Ok(Called { result: Err(ToolError::Denied(why)), .. }) => ("denied", why.clone()),
@@ -243,9 +242,7 @@ fn outcome(called: Result<Called, ToolsError>, seen: Seen, name: &str, label: &L
             let passages = sources(&output, &seen.passages);
             ToolOutcome { status: ToolStatus::Ok, text: output.text, passages, label }
         }
-        Err(ToolError::Denied(why)) => {
-            ToolOutcome { label, ..ToolOutcome::denied(why) }
-        }
+        Err(ToolError::Denied(why)) => ToolOutcome { label, ..ToolOutcome::denied(why) },
         Err(error) => ToolOutcome { label, ..ToolOutcome::failed(error.to_string()) },
     }
 }
@@ -279,7 +276,8 @@ fn sources(output: &Output, found: &[Passage]) -> Vec<Passage> {
 /// The named part of a passage, where bytes of the file are bytes of its text; else all of it.
 fn part(passage: &Passage, source: &Source) -> Passage {
     let same_bytes = passage.end - passage.start == passage.text.len() as u64;
-    let (from, to) = ((source.start - passage.start) as usize, (source.end.max(source.start) - passage.start) as usize);
+    let (from, to) =
+        ((source.start - passage.start) as usize, (source.end.max(source.start) - passage.start) as usize);
     match passage.text.get(from..to) {
         Some(text) if same_bytes && !text.is_empty() => {
             let breaks = passage.text[..from].bytes().filter(|byte| *byte == b'\n').count() as u32;
@@ -292,9 +290,9 @@ fn part(passage: &Passage, source: &Source) -> Passage {
 
 /// The owner's language as a BCP 47 tag, from the locale that the daemon was started with.
 fn language(variable: impl Fn(&str) -> Option<String>) -> String {
-    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|name| {
-        variable(name).filter(|value| !value.is_empty())
-    });
+    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
+        .into_iter()
+        .find_map(|name| variable(name).filter(|value| !value.is_empty()));
     let locale = locale.unwrap_or_default();
     let tag = locale.split(['.', '@']).next().unwrap_or_default().replace('_', "-");
     let good = tag.len() >= 2 && tag != "POSIX" && tag.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');

@@ -79,8 +79,7 @@ pub async fn tell(services: &Services, calling: &Calling, notice: Notice) -> Res
     let store = &services.house.store;
     let recent = store.notices_since(&calling.plugin, now() - 3600).await.map_err(failed)?;
     let effect = Effect::Tell { recent };
-    let allowed =
-        services.permit(calling, Proposal { effect, action: String::new(), bytes: &[] }).await?;
+    let allowed = services.permit(calling, Proposal { effect, action: String::new(), bytes: &[] }).await?;
     write(services, calling, &notice, None, ("notice", allowed)).await?;
     services.house.notices.tell_doors();
     Ok(Answer::Done)

@@ -51,8 +51,7 @@ fn credential(services: &Services, calling: &Calling, name: &str) -> Result<Head
 
 async fn approve(services: &Services, calling: &Calling, hop: &Hop) -> Result<(), Refusal> {
     let (host, bytes) = (host(&hop.url), bytes(hop));
-    let effect =
-        Effect::Egress { method: hop.method.clone(), host: host.clone(), bytes: bytes.len() as u64 };
+    let effect = Effect::Egress { method: hop.method.clone(), host: host.clone(), bytes: bytes.len() as u64 };
     let after = if hop.number == 0 { "" } else { ", where a redirect leads" };
     let action = format!("send {} bytes to {host}{after}", bytes.len());
     let allowed = services.permit(calling, Proposal { effect, action, bytes: &bytes }).await?;
