@@ -5,6 +5,8 @@
 
 pub mod agent;
 pub mod api;
+pub mod approvals;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod daemon;

@@ -41,6 +41,9 @@ pub enum Command {
     /// Train an adapter by hand, and handle adapters
     #[command(subcommand)]
     Learn(Learn),
+    /// Make, try, install and call plugins
+    #[command(subcommand)]
+    Plugin(super::plugin::args::Plugin),
     /// Measure this machine with Familiar's own work
     #[command(subcommand)]
     Bench(Bench),
@@ -346,7 +349,7 @@ mod tests {
     fn exactly_the_documented_commands_exist() {
         let names: Vec<_> = Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
         let documented =
-            "daemon status doctor stop ask chat index search model learn bench config completions man worker";
+            "daemon status doctor stop ask chat index search model learn plugin bench config completions man worker";
         assert_eq!(names.join(" "), documented);
     }
 

@@ -53,6 +53,12 @@ async fn stream(
                 let call = one_line(&format!("{name} {arguments}"), 200);
                 writeln!(notes, "{}", look.dim(&format!("→ {call}")))?;
             }
+            Some(
+                AskEvent::Approval(_)
+                | AskEvent::ApprovalEnded { .. }
+                | AskEvent::Notice(_)
+                | AskEvent::Progress(_),
+            ) => {}
             Some(AskEvent::Done(answer)) => {
                 // Nothing streamed, for instance because the answer was made in one piece.
                 let rest = if printed { "" } else { &answer.answer };

@@ -11,6 +11,7 @@ mod index;
 mod learn;
 mod model;
 mod output;
+mod plugin;
 mod search;
 mod settings;
 mod sse;
@@ -64,6 +65,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Index(args) => wait(index::index(&paths()?, start, args, out, look)),
         Command::Search(args) => wait(search::search(&paths()?, start, args, out, look)),
         Command::Learn(args) => wait(learn::learn(&paths()?, args, out, look)),
+        Command::Plugin(args) => wait(plugin::plugin(&paths()?, start, args, out, look)),
         Command::Bench(args) => bench::bench(args, out),
         Command::Model(args) => wait(model::model(&paths()?, start, args, out, look)),
     }
