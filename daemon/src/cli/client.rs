@@ -4,6 +4,7 @@
 use super::exit::{Exit, Failure, Outcome};
 use super::sse;
 use crate::config::paths::Paths;
+use crate::protocol::approvals::OwnerEvent;
 use crate::protocol::http::{AskEvent, ErrorBody};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -15,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::io;
+use std::marker::PhantomData;
 use tokio::net::UnixStream;
 
 /// No answer of the daemon is longer than this many bytes.
@@ -66,9 +68,13 @@ impl Client {
     }
 
     /// Posts a question whose answer is streamed.
-    pub async fn events<B: Serialize>(&mut self, resource: &str, body: &B) -> Outcome<Events> {
-        let response = self.send(Method::POST, resource, body).await?;
-        Ok(Events { body: response.into_body(), parser: sse::Parser::default(), ready: VecDeque::new() })
+    pub async fn events<B: Serialize>(&mut self, resource: &str, body: &B) -> Outcome<Events<AskEvent>> {
+        Ok(Events::of(self.send(Method::POST, resource, body).await?))
+    }
+
+    /// What the owner should see, as it happens, for as long as it is read.
+    pub async fn owner_events(&mut self) -> Outcome<Events<OwnerEvent>> {
+        Ok(Events::of(self.send(Method::GET, "events", &()).await?))
     }
 
     /// Sends a request; an answer that is an error becomes one.
@@ -97,16 +103,22 @@ impl Client {
     }
 }
 
-/// The events of a streamed answer, in order.
-pub struct Events {
+/// The events of a stream, in order.
+pub struct Events<T> {
     body: Incoming,
     parser: sse::Parser,
     ready: VecDeque<sse::Event>,
+    kind: PhantomData<fn() -> T>,
 }
 
-impl Events {
-    /// The next event; `None` once the stream has ended.
-    pub async fn next(&mut self) -> Outcome<Option<AskEvent>> {
+impl<T: DeserializeOwned> Events<T> {
+    fn of(response: Response<Incoming>) -> Events<T> {
+        let body = response.into_body();
+        Events { body, parser: sse::Parser::default(), ready: VecDeque::new(), kind: PhantomData }
+    }
+
+    /// The next event; `None` once the stream has ended. Dropping the future loses none.
+    pub async fn next(&mut self) -> Outcome<Option<T>> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return serde_json::from_str(&event.data)

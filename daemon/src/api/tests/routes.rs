@@ -8,7 +8,7 @@ use axum::routing::get;
 use std::collections::BTreeSet;
 
 /// Method and path of everything that the contract promises.
-const CONTRACT: [(&str, &str); 21] = [
+const CONTRACT: [(&str, &str); 29] = [
     ("POST", "/v1/chat/completions"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/{id}"),
@@ -29,6 +29,14 @@ const CONTRACT: [(&str, &str); 21] = [
     ("GET", "/familiar/v1/sessions/{id}"),
     ("DELETE", "/familiar/v1/sessions/{id}"),
     ("POST", "/familiar/v1/config/reload"),
+    ("GET", "/familiar/v1/approvals"),
+    ("POST", "/familiar/v1/approvals/{id}"),
+    ("GET", "/familiar/v1/rules"),
+    ("DELETE", "/familiar/v1/rules/{id}"),
+    ("GET", "/familiar/v1/notices"),
+    ("GET", "/familiar/v1/events"),
+    ("GET", "/familiar/v1/audit"),
+    ("GET", "/familiar/v1/audit/verify"),
     ("GET", "/openapi.json"),
 ];
 
