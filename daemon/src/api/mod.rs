@@ -9,6 +9,7 @@ mod familiar;
 mod join;
 pub mod openai;
 mod owner;
+mod plugins;
 mod serve;
 mod socket;
 #[cfg(test)]
@@ -92,6 +93,14 @@ fn routes() -> OpenApiRouter<Door> {
         .routes(routes!(owner::events))
         .routes(routes!(owner::audit))
         .routes(routes!(owner::verify_audit))
+        .routes(routes!(plugins::plugins))
+        .routes(routes!(plugins::inspect_plugin))
+        .routes(routes!(plugins::install_plugin))
+        .routes(routes!(plugins::call_plugin))
+        .routes(routes!(plugins::plugin, plugins::remove_plugin))
+        .routes(routes!(plugins::grant_plugin))
+        .routes(routes!(plugins::revoke_plugin))
+        .routes(routes!(plugins::plugin_secret))
         .routes(routes!(document))
 }
 

@@ -8,11 +8,10 @@ use super::output::{self, Look, duration, moment, one_line, spelled_out};
 use super::start::connect;
 use crate::config::paths::Paths;
 use crate::protocol::approvals::{
-    Approval, ApprovalList, DecideRequest, NoticeEntry, NoticeList, OwnerEvent, StandingRules,
+    Approval, ApprovalList, DecideRequest, NoticeEntry, NoticeList, StandingRules,
 };
 use std::fmt::Write as _;
 use std::io::{self, BufRead, IsTerminal, Write};
-use std::pin::pin;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 
@@ -265,27 +264,6 @@ impl Lines<'_> {
 
     fn try_next(&mut self) -> Option<String> {
         self.receiver()?.try_recv().ok()
-    }
-}
-
-/// Does `work`, and meanwhile asks the owner about what their own calls wait for.
-pub async fn attend<T>(paths: &Paths, look: Look, work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
-    let mut events = connect(paths, false).await?.owner_events().await?;
-    let mut desk = Desk::new(paths, look);
-    let notes = &mut io::stderr();
-    let mut work = pin!(work);
-    loop {
-        tokio::select! {
-            done = &mut work => return done,
-            line = desk.line() => desk.answer(&line, notes).await?,
-            event = events.next() => match event? {
-                Some(OwnerEvent::Approval(approval)) if approval.session.is_empty() => desk.ask(*approval, notes)?,
-                Some(OwnerEvent::ApprovalEnded { id }) => desk.ended(&id, notes)?,
-                Some(OwnerEvent::Notice(notice)) => writeln!(notes, "{}", notice_line(&notice, look))?,
-                Some(OwnerEvent::Approval(_) | OwnerEvent::Progress(_)) => {}
-                None => return work.await,
-            },
-        }
     }
 }
 

@@ -47,6 +47,9 @@ pub enum Command {
     /// Train an adapter by hand, and handle adapters
     #[command(subcommand)]
     Learn(Learn),
+    /// Make, try, install and call plugins
+    #[command(subcommand)]
+    Plugin(super::plugin::args::Plugin),
     /// Measure this machine with Familiar's own work
     #[command(subcommand)]
     Bench(Bench),
@@ -394,7 +397,8 @@ mod tests {
     #[test]
     fn exactly_the_documented_commands_exist() {
         let names: Vec<_> = Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
-        let documented = "daemon status doctor stop ask chat index search approvals audit notices model learn bench config completions man worker";
+        let documented = "daemon status doctor stop ask chat index search approvals audit notices model learn plugin bench \
+                          config completions man worker";
         assert_eq!(names.join(" "), documented);
     }
 

@@ -38,7 +38,7 @@ pub async fn ask(paths: &Paths, start: bool, args: args::Ask, out: &mut impl Wri
 /// Prints a streamed answer until it is complete, and puts to the owner what it waits for. `session` is known
 /// as soon as the daemon has one.
 async fn stream(
-    mut events: Events<AskEvent>,
+    mut events: Events,
     session: &mut Option<String>,
     out: &mut impl Write,
     notes: &mut impl Write,

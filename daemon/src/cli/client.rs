@@ -4,8 +4,7 @@
 use super::exit::{Exit, Failure, Outcome};
 use super::sse;
 use crate::config::paths::Paths;
-use crate::protocol::approvals::OwnerEvent;
-use crate::protocol::http::{AskEvent, ErrorBody};
+use crate::protocol::http::ErrorBody;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -16,7 +15,6 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::io;
-use std::marker::PhantomData;
 use tokio::net::UnixStream;
 
 /// No answer of the daemon is longer than this many bytes.
@@ -68,13 +66,9 @@ impl Client {
     }
 
     /// Posts a question whose answer is streamed.
-    pub async fn events<B: Serialize>(&mut self, resource: &str, body: &B) -> Outcome<Events<AskEvent>> {
-        Ok(Events::of(self.send(Method::POST, resource, body).await?))
-    }
-
-    /// What the owner should see, as it happens, for as long as it is read.
-    pub async fn owner_events(&mut self) -> Outcome<Events<OwnerEvent>> {
-        Ok(Events::of(self.send(Method::GET, "events", &()).await?))
+    pub async fn events<B: Serialize>(&mut self, resource: &str, body: &B) -> Outcome<Events> {
+        let response = self.send(Method::POST, resource, body).await?;
+        Ok(Events { body: response.into_body(), parser: sse::Parser::default(), ready: VecDeque::new() })
     }
 
     /// Sends a request; an answer that is an error becomes one.
@@ -103,22 +97,16 @@ impl Client {
     }
 }
 
-/// The events of a stream, in order.
-pub struct Events<T> {
+/// The events of a streamed answer, in order.
+pub struct Events {
     body: Incoming,
     parser: sse::Parser,
     ready: VecDeque<sse::Event>,
-    kind: PhantomData<fn() -> T>,
 }
 
-impl<T: DeserializeOwned> Events<T> {
-    fn of(response: Response<Incoming>) -> Events<T> {
-        let body = response.into_body();
-        Events { body, parser: sse::Parser::default(), ready: VecDeque::new(), kind: PhantomData }
-    }
-
-    /// The next event; `None` once the stream has ended. Dropping the future loses none.
-    pub async fn next(&mut self) -> Outcome<Option<T>> {
+impl Events {
+    /// The next event; `None` once the stream has ended.
+    pub async fn next<T: DeserializeOwned>(&mut self) -> Outcome<Option<T>> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return serde_json::from_str(&event.data)

@@ -13,6 +13,7 @@ mod index;
 mod learn;
 mod model;
 mod output;
+mod plugin;
 mod search;
 mod settings;
 mod sse;
@@ -69,6 +70,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Audit(args) => wait(audit::audit(&paths()?, start, args, out, look)),
         Command::Notices(json) => wait(approvals::notices(&paths()?, start, json.json, out, look)),
         Command::Learn(args) => wait(learn::learn(&paths()?, args, out, look)),
+        Command::Plugin(args) => wait(plugin::plugin(&paths()?, start, args, out, look)),
         Command::Bench(args) => bench::bench(args, out),
         Command::Model(args) => wait(model::model(&paths()?, start, args, out, look)),
     }

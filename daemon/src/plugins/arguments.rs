@@ -16,7 +16,11 @@ const MAX_WORDS: usize = 300;
 pub fn check(schema: &str, arguments: &str) -> Result<(), String> {
     let schema: Value =
         serde_json::from_str(schema).map_err(|e| format!("the tool's schema is not JSON: {e}"))?;
-    let validator = validator(&schema)?;
+    hold(&validator(&schema)?, arguments)
+}
+
+/// Checks arguments (JSON text) against a schema that was compiled before; see [`check`].
+pub fn hold(validator: &Validator, arguments: &str) -> Result<(), String> {
     let arguments: Value =
         serde_json::from_str(arguments).map_err(|e| format!("the arguments are not JSON: {e}"))?;
     if !arguments.is_object() {

@@ -17,7 +17,7 @@ pub mod wish;
 mod worker;
 
 pub use error::PluginsError;
-pub use facade::{CallLimits, Header, Plugins};
+pub use facade::{CallLimits, Header, Plugins, full_name};
 pub use registry::{Consent, Installed, Offer, Terms};
 pub use runtime::{PluginError, Run, Runtime};
 pub use services::{Calling, HostServices};

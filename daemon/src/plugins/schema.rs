@@ -2,8 +2,9 @@
 //! schemas. Both are somebody else's text: limits come first, references never leave the schema, and
 //! patterns are matched in linear time. Pure.
 
+use super::arguments;
 use super::manifest::hides;
-use jsonschema::{PatternOptions, Validator};
+use jsonschema::Validator;
 use serde::Deserialize;
 use serde_json::Value as Json;
 use std::sync::Arc;
@@ -16,10 +17,6 @@ const LONGEST_SCHEMA: usize = 64 << 10;
 const DEEPEST: usize = 32;
 const LONGEST_KEY: usize = 128;
 const DESCRIPTION: usize = 4000;
-/// Most bytes of a compiled pattern.
-const LARGEST_PATTERN: usize = 1 << 20;
-/// Characters of a complaint about arguments.
-const COMPLAINT: usize = 400;
 
 /// One tool whose schema is sound.
 #[derive(Debug, Clone)]
@@ -123,7 +120,7 @@ fn check(tool: &Told) -> Result<Validator, String> {
         return Err("its `parameters` are not of type `object`, as arguments are".into());
     }
     check_depth(&tool.parameters, 0)?;
-    validator(&tool.parameters)
+    arguments::validator(&tool.parameters)
 }
 
 fn check_depth(schema: &Json, depth: usize) -> Result<(), String> {
@@ -148,44 +145,13 @@ fn check_depth(schema: &Json, depth: usize) -> Result<(), String> {
     }
 }
 
-/// Patterns go to an engine without backtracking, so that none can hang the broker.
-fn validator(schema: &Json) -> Result<Validator, String> {
-    let patterns = PatternOptions::regex().size_limit(LARGEST_PATTERN).dfa_size_limit(LARGEST_PATTERN);
-    jsonschema::options()
-        .with_pattern_options(patterns)
-        .build(schema)
-        .map_err(|error| format!("its schema is wrong: {}", short(&error.to_string())))
-}
-
 impl Tool {
     /// Holds a call's arguments against the schema.
     ///
     /// # Errors
     /// A sentence for the model: what is wrong, and where.
-    pub fn check_arguments(&self, arguments: &str) -> Result<(), String> {
-        let value: Json = serde_json::from_str(arguments)
-            .map_err(|error| format!("the arguments are not JSON: {error}"))?;
-        if !value.is_object() {
-            return Err("the arguments are not a JSON object".into());
-        }
-        let wrong: Vec<String> = self
-            .validator
-            .iter_errors(&value)
-            .take(3)
-            .map(|error| {
-                let place = error.instance_path().to_string();
-                let place = if place.is_empty() { String::new() } else { format!("{place}: ") };
-                format!("{place}{error}")
-            })
-            .collect();
-        if wrong.is_empty() { Ok(()) } else { Err(short(&wrong.join("; "))) }
-    }
-}
-
-fn short(text: &str) -> String {
-    match text.char_indices().nth(COMPLAINT) {
-        Some((cut, _)) => format!("{}…", &text[..cut]),
-        None => text.into(),
+    pub fn check_arguments(&self, text: &str) -> Result<(), String> {
+        arguments::hold(&self.validator, text)
     }
 }
 
@@ -209,7 +175,7 @@ mod tests {
         assert_eq!(found[0].check_arguments(r#"{"url": "https://x", "next": 2}"#), Ok(()));
         for (arguments, says) in [
             ("{}", "url"),
-            ("[]", "not a JSON object"),
+            ("[]", "must be a JSON object"),
             ("{", "not JSON"),
             (r#"{"url": "ftp://x"}"#, "/url"),
             (r#"{"url": "https://x", "next": 0}"#, "/next"),
@@ -230,12 +196,12 @@ mod tests {
             (json!([]), "not a JSON Schema object"),
             (json!("x"), "not a JSON Schema object"),
             (json!({"type": "string"}), "type `object`"),
-            (json!({"properties": {"a": {"type": "quantum"}}}), "schema is wrong"),
+            (json!({"properties": {"a": {"type": "quantum"}}}), "the schema is wrong"),
             (json!({"properties": {"a": {"$ref": "http://x/y"}}}), "out of itself"),
             (json!({"properties": {"a": {"$ref": "file:///etc/passwd"}}}), "out of itself"),
-            (json!({"properties": {"a": {"$ref": "#/nowhere"}}}), "schema is wrong"),
-            (json!({"properties": {"a": {"pattern": "(?=x)"}}}), "schema is wrong"),
-            (json!({"properties": {"a": {"pattern": "(a{1000}){1000}"}}}), "schema is wrong"),
+            (json!({"properties": {"a": {"$ref": "#/nowhere"}}}), "the schema is wrong"),
+            (json!({"properties": {"a": {"pattern": "(?=x)"}}}), "the schema is wrong"),
+            (json!({"properties": {"a": {"pattern": "(a{1000}){1000}"}}}), "the schema is wrong"),
             (json!({"description": "x".repeat(70_000)}), "bytes"),
             (json!({"x".repeat(200): 1}), "property name"),
         ] {
@@ -269,7 +235,7 @@ mod tests {
         let tool = &read(&tools(json!({"properties": {"a": {"pattern": "^(a+)+$"}}}))).unwrap()[0];
         let arguments = json!({"a": format!("{}!", "a".repeat(50_000))}).to_string();
         let error = tool.check_arguments(&arguments).unwrap_err();
-        assert!(error.chars().count() <= COMPLAINT + 1);
+        assert!(error.chars().count() <= 400, "{error}");
     }
 
     proptest! {

@@ -5,4 +5,5 @@
 pub mod approvals;
 pub mod frames;
 pub mod http;
+pub mod packages;
 pub mod plugins;
