@@ -9,6 +9,8 @@ mod gbnf;
 mod number;
 mod object;
 mod schema;
+#[cfg(test)]
+pub mod synth;
 
 pub use gbnf::{Expr, Rules};
 
