@@ -8,6 +8,7 @@ mod error;
 mod familiar;
 mod join;
 pub mod openai;
+mod owner;
 mod plugins;
 mod serve;
 mod socket;
@@ -84,6 +85,14 @@ fn routes() -> OpenApiRouter<Door> {
         .routes(routes!(familiar::sessions))
         .routes(routes!(familiar::session, familiar::delete_session))
         .routes(routes!(familiar::reload_config))
+        .routes(routes!(owner::approvals))
+        .routes(routes!(owner::decide))
+        .routes(routes!(owner::rules))
+        .routes(routes!(owner::remove_rule))
+        .routes(routes!(owner::notices))
+        .routes(routes!(owner::events))
+        .routes(routes!(owner::audit))
+        .routes(routes!(owner::verify_audit))
         .routes(routes!(plugins::plugins))
         .routes(routes!(plugins::inspect_plugin))
         .routes(routes!(plugins::install_plugin))

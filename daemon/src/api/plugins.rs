@@ -1,10 +1,10 @@
 //! Installed plugins, over HTTP: each handler decodes, forwards to the handle and words what comes back. A
 //! call from here is the owner's own: nothing that anybody else wrote has led to it.
 
+use super::Door;
 use super::body::{BodyError, JsonBody};
 use super::error::Failure;
-use super::Door;
-use crate::audit::{AuditError, Entry};
+use crate::audit::Entry;
 use crate::plugins::{self, Consent, Installed, PluginsError, Terms, wish};
 use crate::policy::grants::{Grants, Interface};
 use crate::protocol::http::{Done, ErrorBody, ErrorCode};
@@ -29,12 +29,6 @@ type Body<T> = Result<JsonBody<T>, BodyError>;
 impl From<PluginsError> for Failure {
     fn from(error: PluginsError) -> Self {
         error.body().into()
-    }
-}
-
-impl From<AuditError> for Failure {
-    fn from(error: AuditError) -> Self {
-        Failure::new(ErrorCode::Failed, error)
     }
 }
 

@@ -69,13 +69,7 @@ pub enum Entry {
     /// It ended: `ok`, `failed`, `denied` or `cancelled`.
     Ended { call: String, tool: String, status: String, output: Trace },
     /// The owner, or the time that ran out, decided: `once`, `always`, `denied`, `unanswered` or `refused`.
-    Approval {
-        plugin: String,
-        tool: String,
-        action: String,
-        about: Trace,
-        decision: String,
-    },
+    Approval { plugin: String, tool: String, action: String, about: Trace, decision: String },
     /// A request is about to go out.
     Egress { plugin: String, tool: String, method: String, host: String, request: Trace, allowed: String },
     /// A value, a plan or a notice is about to be written: `set`, `swap`, `delete`, `schedule`, `cancel` or `notice`.

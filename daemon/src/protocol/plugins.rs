@@ -3,8 +3,8 @@
 
 use crate::types::Origin;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// Compile a component, or take it from the cache; its file's descriptor travels with the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,7 +16,7 @@ mod web;
 pub use watch::{Watch, entry as notice_entry};
 
 use crate::agent::{ToolOutcome, ToolStatus};
-use crate::approvals::Approvals;
+use crate::approvals::{Approvals, ApprovalsError};
 use crate::audit::{Audit, AuditError, Entry, Trace};
 use crate::config::Config;
 use crate::egress::Egress;
@@ -127,6 +127,17 @@ impl Tools {
     /// Notices that were sent, the last one first, and those that are planned, the next one first.
     pub async fn notices(&self, most: usize) -> Result<(Vec<StoredNotice>, Vec<StoredNotice>), StoreError> {
         self.house.notices.list(most).await
+    }
+
+    /// Takes back what was allowed once for all.
+    pub async fn remove_rule(&self, id: i64) -> Result<(), ApprovalsError> {
+        self.house.approvals.remove_rule(id).await?;
+        if let Err(error) = self.house.audit.append(Entry::Rule { rule: id, change: "removed".into() }).await
+        {
+            // It only takes something away: better done and not on record than not done.
+            tracing::warn!("{error}");
+        }
+        Ok(())
     }
 
     /// Forgets what a plugin kept, planned and was allowed once for all.

@@ -1,6 +1,7 @@
 //! `plugin call|secret`: a tool called by the owner's hand, and a credential given. What the tool says goes
 //! to standard output; log lines, progress and what waits for a yes go to standard error.
 
+use super::super::approvals::{Desk, notice_line};
 use super::super::client::{decode, segment};
 use super::super::exit::{Exit, Failure, Outcome};
 use super::super::output::{self, Look, harmless, one_line};
@@ -32,18 +33,27 @@ pub async fn call(
         .map_err(|error| Failure::new(Exit::Usage, format!("the arguments are not JSON: {error}")))?;
     let request = PluginCallRequest { tool: tool.into(), arguments, stream: true };
     let mut events = connect(paths, start).await?.events("plugins/call", &request).await?;
-    let notes = &mut io::stderr();
+    let (mut desk, notes) = (Desk::new(paths, look), &mut io::stderr());
     loop {
-        match events.next().await? {
-            Some(PluginCallEvent::Meanwhile { event }) => meanwhile(&event, notes, look)?,
+        let event = tokio::select! {
+            event = events.next() => event?,
+            line = desk.line() => {
+                desk.answer(&line, notes).await?;
+                continue;
+            }
+        };
+        match event {
+            Some(PluginCallEvent::Meanwhile { event }) => meanwhile(*event, &mut desk, notes, look)?,
             Some(PluginCallEvent::Done(response)) => return ended(&response, json, out, notes, look),
             Some(PluginCallEvent::Error(error)) => return Err(error.into()),
-            None => return Err(Failure::failed("the daemon ended the call in the middle; its log tells why")),
+            None => {
+                return Err(Failure::failed("the daemon ended the call in the middle; its log tells why"));
+            }
         }
     }
 }
 
-fn meanwhile(event: &OwnerEvent, notes: &mut impl Write, look: Look) -> Outcome {
+fn meanwhile(event: OwnerEvent, desk: &mut Desk<'_>, notes: &mut impl Write, look: Look) -> Outcome {
     match event {
         OwnerEvent::Progress(report) => {
             let far = match report.total {
@@ -52,12 +62,9 @@ fn meanwhile(event: &OwnerEvent, notes: &mut impl Write, look: Look) -> Outcome 
             };
             writeln!(notes, "{}", look.dim(&format!("{far} {}", one_line(&report.message, 200))))?;
         }
-        OwnerEvent::Approval(approval) => {
-            let (action, id) = (one_line(&approval.action, 300), one_line(&approval.id, 64));
-            writeln!(notes, "{} {action}", look.yellow("waits for your yes:"))?;
-            writeln!(notes, "  `familiar approvals` shows it whole; `familiar approvals allow {id}` says yes")?;
-        }
-        OwnerEvent::ApprovalEnded { .. } | OwnerEvent::Notice(_) => {}
+        OwnerEvent::Approval(approval) => desk.ask(*approval, notes)?,
+        OwnerEvent::ApprovalEnded { id } => desk.ended(&id, notes)?,
+        OwnerEvent::Notice(notice) => writeln!(notes, "{}", notice_line(&notice, look))?,
     }
     Ok(())
 }
@@ -77,7 +84,11 @@ fn ended(
             writeln!(notes, "{}", look.dim(&format!("{level:5} {}", harmless(&line.message))))?;
         }
         if response.log_dropped > 0 {
-            writeln!(notes, "{}", look.dim(&format!("{} more bytes of log did not fit", response.log_dropped)))?;
+            writeln!(
+                notes,
+                "{}",
+                look.dim(&format!("{} more bytes of log did not fit", response.log_dropped))
+            )?;
         }
     }
     let Some(error) = &response.error else {

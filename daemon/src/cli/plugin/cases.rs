@@ -1,8 +1,8 @@
 //! The cases of `plugin test` as files have them: a call, what it is given, what is expected of it. Pure
 //! data; unknown keys are refused with their line.
 
-use crate::policy::grants::{Grants, Interface};
 use crate::plugins::wish;
+use crate::policy::grants::{Grants, Interface};
 use crate::types::Origin;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value as Json};
@@ -271,7 +271,8 @@ fn since_1970(date: &toml::value::Datetime) -> Option<i64> {
 }
 
 fn answers<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Answer>, D::Error> {
-    let wrong = || serde::de::Error::custom("an answer is true, false, an option's place from 0, or \"none\"");
+    let wrong =
+        || serde::de::Error::custom("an answer is true, false, an option's place from 0, or \"none\"");
     let given = Vec::<toml::Value>::deserialize(from)?;
     let answer = |value: toml::Value| match value {
         toml::Value::Boolean(true) => Ok(Answer::Yes),
@@ -303,15 +304,21 @@ mod tests {
              notices = [{ title = 'a', body = 'b', at = 5 }]\nrequests = [{ url = 'https://a/' }]",
         )
         .unwrap();
-        assert_eq!(case.arguments, serde_json::json!({"n": 1, "when": "2026-01-02", "deep": {"list": [1.5, true]}}));
+        assert_eq!(
+            case.arguments,
+            serde_json::json!({"n": 1, "when": "2026-01-02", "deep": {"list": [1.5, true]}})
+        );
         assert_eq!(case.given.now, 1_795_424_400);
         assert_eq!(case.given.answers, [Answer::Yes, Answer::Choice(1), Answer::NoneOfThem]);
         assert_eq!(case.expect.error, Some(Kind::NotFound));
-        let wants = Grants { clock: true, kv: Some(crate::policy::grants::Kv { quota: 5 }), ..Grants::default() };
+        let wants =
+            Grants { clock: true, kv: Some(crate::policy::grants::Kv { quota: 5 }), ..Grants::default() };
         let granted = case.granted(&wants);
         assert!(!granted.clock && granted.kv == wants.kv);
         assert_eq!(least.granted(&wants), wants);
-        for wrong in ["exect = 1", "grants = ['files']", "[case.given]\nnow = 'noon'", "[case.given]\nanswers = [-1]"] {
+        for wrong in
+            ["exect = 1", "grants = ['files']", "[case.given]\nnow = 'noon'", "[case.given]\nanswers = [-1]"]
+        {
             assert!(read(wrong).is_err(), "{wrong}");
         }
     }

@@ -211,7 +211,8 @@ impl State {
         if left == 0 {
             return Err(Refusal::Budget(0));
         }
-        let prompt_tokens = (request.system.split_whitespace().count() + request.prompt.split_whitespace().count()) as u32;
+        let prompt_tokens =
+            (request.system.split_whitespace().count() + request.prompt.split_whitespace().count()) as u32;
         self.done.prompts.push(request.prompt);
         let reply = self.replies.pop_front();
         let reply = reply.ok_or_else(|| Refusal::Failed("the case has no reply left".into()))?;

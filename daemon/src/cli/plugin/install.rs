@@ -43,7 +43,9 @@ pub async fn install(
     let name = harmless(&installed.name);
     match installed.active {
         true => writeln!(out, "{name} is installed, with all of this granted.")?,
-        false => writeln!(out, "{name} is installed and waits: `familiar plugin grant {name}` says yes to it.")?,
+        false => {
+            writeln!(out, "{name} is installed and waits: `familiar plugin grant {name}` says yes to it.")?
+        }
     }
     credentials(&installed, out)
 }

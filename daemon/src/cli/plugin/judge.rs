@@ -6,7 +6,12 @@ use crate::protocol::plugins::{LogLine, Output, ToolError};
 use std::fmt::Debug;
 
 /// Every way in which the call was not as expected; none: it passed.
-pub fn judge(expect: &Expect, result: &Result<Output, ToolError>, log: &[LogLine], done: &Done) -> Vec<String> {
+pub fn judge(
+    expect: &Expect,
+    result: &Result<Output, ToolError>,
+    log: &[LogLine],
+    done: &Done,
+) -> Vec<String> {
     let mut wrong = Vec::new();
     match (result, expect.error) {
         (Ok(output), None) => judge_output(expect, output, &mut wrong),
@@ -16,7 +21,11 @@ pub fn judge(expect: &Expect, result: &Result<Output, ToolError>, log: &[LogLine
         (Err(error), None) => wrong.push(format!("expected no error, got {}: {error}", word(kind_of(error)))),
         (Err(error), Some(kind)) => {
             if kind_of(error) != kind {
-                wrong.push(format!("expected the error {}, got {}: {error}", word(kind), word(kind_of(error))));
+                wrong.push(format!(
+                    "expected the error {}, got {}: {error}",
+                    word(kind),
+                    word(kind_of(error))
+                ));
             }
             parts("the error", &expect.contains, &error.to_string(), &mut wrong);
         }
@@ -148,7 +157,8 @@ mod tests {
         assert!(judge(&Expect::default(), &output("x"), &[], &Done::default()).is_empty());
         let error = Err(ToolError::NotFound("no note".into()));
         assert_eq!(judge(&Expect::default(), &error, &[], &Done::default()).len(), 1);
-        let expected = Expect { error: Some(Kind::NotFound), contains: vec!["no note".into()], ..Expect::default() };
+        let expected =
+            Expect { error: Some(Kind::NotFound), contains: vec!["no note".into()], ..Expect::default() };
         assert!(judge(&expected, &error, &[], &Done::default()).is_empty());
         assert_eq!(judge(&expected, &output("x"), &[], &Done::default()).len(), 1);
     }

@@ -32,9 +32,8 @@ pub fn new(
         return Err(Failure::new(Exit::Usage, message));
     };
     let module = name.replace('-', "_");
-    let filled = |text: &str| {
-        text.replace("{{name}}", name).replace("{{crate}}", &module).replace("{{sdk}}", sdk)
-    };
+    let filled =
+        |text: &str| text.replace("{{name}}", name).replace("{{crate}}", &module).replace("{{sdk}}", sdk);
     let template = format!("template/{}/", word(language));
     for (path, bytes) in embedded::SDK {
         let Some(below) = path.strip_prefix(&template) else { continue };

@@ -90,6 +90,8 @@ fn broken(cause: &str, import_bytes: usize) -> String {
     let is = |part: &str| cause.contains(part);
     if is("fuel allocated for hostcalls") {
         format!("it handed over more than {} at once", bytes(import_bytes as u64))
+    } else if is("realloc return") {
+        "its `realloc` gave memory that is not its own, or not aligned".into()
     } else if is("utf-8") || is("UTF-8") || is("utf16") || is("surrogate") {
         "it handed over text that is not valid Unicode".into()
     } else if is("out of bounds") || is("out-of-bounds") {
@@ -98,6 +100,8 @@ fn broken(cause: &str, import_bytes: usize) -> String {
         "it handed over a pointer that is not aligned".into()
     } else if is("discriminant") || is("char") || is("invalid variant") {
         "it handed over a value that its type does not have".into()
+    } else if is("handle limit") {
+        format!("it holds more than {} handles", super::HANDLES)
     } else if is("handle") || is("resource") {
         "it used a handle that is not its own".into()
     } else if is("memory limits") || is("memory minimum") {
