@@ -2,6 +2,7 @@
 
 mod engine;
 mod hostile;
+mod hostile_guests;
 mod kills;
 mod learn;
 mod live;

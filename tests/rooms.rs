@@ -23,7 +23,8 @@ const ALLOWED: [(&str, &[&str]); 24] = [
     ("store", &["types", "protocol"]),
     ("plugins", &["types", "protocol", "policy", "worker"]),
     ("egress", &["protocol", "policy"]),
-    ("audit", &["types", "protocol"]),
+    // The store keeps where the log ends.
+    ("audit", &["types", "protocol", "store"]),
     ("approvals", &["types", "protocol", "policy", "store"]),
     (
         "tools",
