@@ -151,6 +151,11 @@ impl Place {
         Ok(place)
     }
 
+    /// Whether the URL names an address, which needs no looking up.
+    pub fn is_literal(&self) -> bool {
+        !matches!(self.target, Host::Domain(_))
+    }
+
     /// The addresses to connect to: all that the name has, if every one of them may be connected to.
     ///
     /// # Errors
