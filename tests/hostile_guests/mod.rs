@@ -3,7 +3,7 @@
 
 mod cases;
 mod grants;
-mod guest;
+pub mod guest;
 mod life;
 mod load;
 mod reach;
