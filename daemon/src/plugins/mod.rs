@@ -1,5 +1,6 @@
 //! Plugins: WebAssembly components in a sandbox of their own process.
 
+pub mod bench;
 mod runtime;
 mod services;
 mod worker;
