@@ -209,6 +209,7 @@ pub fn is_at(url: &Url, place: &str) -> bool {
 
 /// What a name is if it is no public one, whatever it resolves to.
 fn private_name(name: &str) -> Option<&'static str> {
+    let name = name.trim_end_matches('.');
     let below =
         |domain: &str| name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     if below("localhost") {
