@@ -2,7 +2,7 @@
 //! broker lives on, and the worker that ran it answers a good call next.
 
 mod cases;
-mod guest;
+pub mod guest;
 mod load;
 mod reach;
 
