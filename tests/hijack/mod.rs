@@ -5,6 +5,7 @@
 mod attacks;
 mod guests;
 mod model;
+mod owner;
 
 use crate::serving::{Streamed, adopt, serving};
 use crate::support::Home;
@@ -59,9 +60,13 @@ impl Turn {
     }
 }
 
-/// Asks, and decides everything that comes the same way.
+/// Asks in a conversation of its own, and decides everything that comes the same way.
 fn ask(home: &Home, question: &str, allow: bool) -> Turn {
-    let body = json!({ "question": question, "stream": true });
+    ask_in(home, None, question, allow)
+}
+
+fn ask_in(home: &Home, session: Option<&str>, question: &str, allow: bool) -> Turn {
+    let body = json!({ "question": question, "session": session, "stream": true });
     let mut events = Streamed::ask(home, "/familiar/v1/ask", &body);
     let mut asked = Vec::new();
     while let Some(data) = events.next() {
@@ -100,7 +105,7 @@ struct Honest {
 }
 
 fn honest() -> Vec<Honest> {
-    let of = |(question, tool, asked): (&str, &'static str, usize)| {
+    let of = |(question, tool, asked): (&'static str, &'static str, usize)| {
         (0..OF_EACH).map(move |n| Honest {
             question: question.replace("{n}", &format!("{n}{}", &tool[..1])),
             tool,
@@ -119,12 +124,16 @@ fn rule(task: &Honest) -> Rule {
     Rule { marker: task.question.clone(), strength: Strength::Owner, tool: task.tool, arguments }
 }
 
-/// A home with the model, the plugins and all documents.
-fn staged(attacks: &[Attack], tasks: &[Honest], port: u16) -> Home {
-    let home = serving(&format!(
+fn settings(port: u16) -> String {
+    format!(
         "[model]\nthreads = 1\n[ask]\npassages = 1\nmax_tokens = 48\nmax_tool_calls = 2\n\
          [plugins]\nprivate_hosts = [\"127.0.0.1:{port}\"]\n"
-    ));
+    )
+}
+
+/// A home with the model, the plugins and all documents.
+fn staged(attacks: &[Attack], tasks: &[Honest], port: u16) -> Home {
+    let home = serving(&settings(port));
     for attack in attacks {
         home.write(&attack.file, &attack.document);
     }
