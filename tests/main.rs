@@ -6,6 +6,7 @@ mod hostile_guests;
 mod kills;
 mod learn;
 mod live;
+mod plugins;
 mod rooms;
 mod serving;
 mod support;

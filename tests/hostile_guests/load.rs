@@ -38,6 +38,11 @@ pub fn files() -> Vec<Case> {
     ]
 }
 
+pub fn again() -> Vec<Case> {
+    let ends = Ends::Stopped("it was entered again while it still ran");
+    vec![Case { name: "a call of itself".into(), guest: entered_again(), grants: Grants::default(), ends }]
+}
+
 pub fn worlds() -> Vec<Case> {
     let tools = |version: &str, call: &str| {
         component(&format!(
@@ -147,6 +152,49 @@ pub fn worlds() -> Vec<Case> {
             "its `call` has another type",
         ),
     ]
+}
+
+/// A component whose `call` calls itself, from outside, while it runs. Only a fixed-up table can tie that knot.
+fn entered_again() -> Vec<u8> {
+    let core = "(param i32 i32 i32 i32 i32 i32 i32 i32 i64)";
+    component(&format!(
+        r#"(component
+            (core module $m
+                (type $call (func {core} (param i32)))
+                (memory (export "memory") 1)
+                (table (export "table") 1 funcref)
+                (func (export "realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024)
+                (func (export "call") {core} (result i32)
+                    (call_indirect (type $call)
+                        (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4) (local.get 5)
+                        (local.get 6) (local.get 7) (local.get 8) (i32.const 2048) (i32.const 0))
+                    i32.const 2048))
+            (core instance $i (instantiate $m))
+            (type $context' (record (field "session" string) (field "language" string) (field "deadline-ms" u64)))
+            (export $context "context" (type $context'))
+            (type $source' (record (field "path" string) (field "start" u64) (field "end" u64)))
+            (export $source "source" (type $source'))
+            (type $output' (record (field "text" string) (field "data" (option string)) (field "sources" (list $source))))
+            (export $output "output" (type $output'))
+            (type $error' (variant (case "invalid-arguments" string) (case "not-found" string)
+                (case "denied" string) (case "unavailable" string) (case "failed" string)))
+            (export $error "tool-error" (type $error'))
+            (func $call (param "tool" string) (param "arguments" string) (param "context" $context)
+                (result (result $output (error $error)))
+                (canon lift (core func $i "call") (memory (core memory $i "memory"))
+                    (realloc (core func $i "realloc"))))
+            (core func $again (canon lower (func $call) (memory (core memory $i "memory"))
+                (realloc (core func $i "realloc"))))
+            (core module $fix
+                (import "m" "table" (table 1 funcref))
+                (import "own" "call" (func {core} (param i32)))
+                (elem (i32.const 0) func 0))
+            (core instance (instantiate $fix (with "m" (instance $i))
+                (with "own" (instance (export "call" (func $again))))))
+            (instance $tools (export "context" (type $context)) (export "source" (type $source))
+                (export "output" (type $output)) (export "tool-error" (type $error)) (export "call" (func $call)))
+            (export "familiar:plugin/tools@1.0.0" (instance $tools)))"#
+    ))
 }
 
 /// Sizes that a decent component does not have.

@@ -2,133 +2,24 @@
 //! broker lives on, and the worker that ran it answers a good call next.
 
 mod cases;
-mod guest;
+mod grants;
+pub mod guest;
+mod life;
 mod load;
 mod reach;
+mod stage;
 
-use crate::support::{BINARY, runtime};
-use cases::{Case, Ends, everything};
-use familiar::plugins::{Calling, HostServices, PluginError, Run, Runtime};
-use familiar::policy::grants::{Grants, Interface};
-use familiar::protocol::plugins::{Answer, Ask, Called, HttpResponse, Limits, Refusal, TextReply, ToolError};
-use familiar::types::Label;
-use futures::future::BoxFuture;
+use crate::support::runtime;
+use cases::{Case, Ends};
+use familiar::plugins::PluginError;
+use familiar::policy::grants::Grants;
+use familiar::protocol::plugins::{Ask, Called, ToolError};
 use guest::{GOOD, Guest};
 use proptest::prelude::*;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use proptest::test_runner::{Config, TestRunner};
+use stage::Stage;
+use std::cell::Cell;
 use std::time::Duration;
-use tempfile::TempDir;
-
-/// Says yes to everything, and remembers what it was asked.
-#[derive(Default)]
-struct Recorder {
-    asked: Mutex<Vec<Ask>>,
-}
-
-impl HostServices for Recorder {
-    fn answer(&self, _: Arc<Calling>, ask: Ask) -> BoxFuture<'static, Answer> {
-        let answer = match &ask {
-            Ask::Now => Answer::Now { seconds: 1_800_000_000, nanoseconds: 5 },
-            Ask::LocalOffset { .. } => Answer::Offset(60),
-            Ask::KvGet { .. } => Answer::Value(None),
-            Ask::KvSet { key, .. } if key.len() > 1024 => Answer::Refused(Refusal::Quota(65536)),
-            Ask::KvSet { .. } | Ask::Notify(_) | Ask::Progress { .. } => Answer::Done,
-            Ask::KvSwap { .. } | Ask::KvDelete { .. } | Ask::Unschedule { .. } | Ask::Confirm { .. } => {
-                Answer::Flag(true)
-            }
-            Ask::KvKeys { .. } => Answer::Keys(vec!["one".into(), "two".into()]),
-            Ask::Find { .. } => Answer::Hits(vec![]),
-            Ask::Read { .. } => Answer::Hits(vec![hit()]),
-            Ask::Files { .. } => Answer::Files(vec![]),
-            Ask::Generate(_) => Answer::Text(TextReply {
-                text: "yes".into(),
-                prompt_tokens: 1,
-                completion_tokens: 1,
-                cut: false,
-            }),
-            Ask::Send(request) => Answer::Response(HttpResponse {
-                status: 200,
-                headers: vec![],
-                body: b"body".to_vec(),
-                url: request.url.clone(),
-            }),
-            Ask::Schedule { .. } => Answer::Id("1".into()),
-            Ask::Pending => Answer::Pending(vec![]),
-            Ask::Choose { .. } => Answer::Chosen(Some(0)),
-        };
-        self.asked.lock().unwrap().push(ask);
-        Box::pin(async move { answer })
-    }
-}
-
-fn hit() -> familiar::protocol::plugins::Hit {
-    familiar::protocol::plugins::Hit {
-        path: "/granted/x".into(),
-        title: String::new(),
-        breadcrumb: String::new(),
-        text: "text".into(),
-        start: 0,
-        end: 4,
-        line: 1,
-        page: None,
-        score: f32::NAN,
-        origin: familiar::types::Origin::File,
-    }
-}
-
-/// A worker of one's own, and a folder for the guests' files.
-struct Stage {
-    runtime: Runtime,
-    folder: TempDir,
-    services: Arc<Recorder>,
-}
-
-impl Stage {
-    fn new() -> Stage {
-        let folder = tempfile::tempdir().unwrap();
-        let runtime = Runtime::new(folder.path().join("compiled"), Some(BINARY.into()));
-        Stage { runtime, folder, services: Arc::default() }
-    }
-
-    fn file(&self, guest: &[u8]) -> (PathBuf, String) {
-        let digest = blake3::hash(guest).to_hex().to_string();
-        let file = self.folder.path().join(&digest);
-        std::fs::write(&file, guest).unwrap();
-        (file, digest)
-    }
-
-    fn run(&self, guest: &[u8], tool: &str, grants: Grants, deadline: Duration) -> Run {
-        let (file, file_digest) = self.file(guest);
-        let calling = Calling::new("hostile", &file_digest, tool, "", grants, Label::owner());
-        Run {
-            file,
-            file_digest,
-            tool: tool.into(),
-            arguments: "{}".into(),
-            language: "en".into(),
-            limits: Limits::default(),
-            deadline,
-            calling: Arc::new(calling),
-        }
-    }
-
-    async fn call(&self, guest: &[u8], grants: Grants, deadline: Duration) -> Result<Called, PluginError> {
-        self.runtime.call(self.run(guest, "tool", grants, deadline), self.services.clone()).await
-    }
-
-    /// A good call is answered, by a worker that was never started again.
-    async fn is_well(&self, good: &[u8], after: &str) {
-        let called = self.call(good, Grants::default(), Duration::from_secs(60)).await;
-        let text = called.unwrap_or_else(|error| panic!("after {after}: {error}")).result.unwrap().text;
-        assert_eq!(text, "ok", "after {after}");
-        assert_eq!(self.runtime.status().restarts, 0, "after {after}: the worker was started again");
-    }
-
-    fn asked(&self) -> Vec<Ask> {
-        std::mem::take(&mut self.services.asked.lock().unwrap())
-    }
-}
 
 /// How it ended, in a line; `Err` if not as it should.
 fn judge(case: &Case, called: &Result<Called, PluginError>) -> Result<String, String> {
@@ -157,6 +48,7 @@ fn every_hostile_guest_is_stopped_with_clear_words_and_the_worker_lives() {
         reach::values(),
         reach::places(),
         reach::wasi(),
+        load::again(),
         load::files(),
         load::worlds(),
         load::sizes(),
@@ -195,4 +87,51 @@ fn every_hostile_guest_is_stopped_with_clear_words_and_the_worker_lives() {
         })
         .collect();
     assert!(beyond.is_empty(), "these came through: {beyond:?}");
+}
+
+/// Bytes of a good component, some of them changed, cut out or put in twice.
+fn mutated(good: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
+    let length = good.len();
+    let change = (0..4_u8, 0..length, 0..64_usize, any::<u8>());
+    proptest::collection::vec(change, 1..8).prop_map(move |changes| {
+        let mut bytes = good.clone();
+        for (kind, at, span, value) in changes {
+            let (at, end) = (at.min(bytes.len()), (at + span).min(bytes.len()));
+            match kind {
+                0 if at < bytes.len() => bytes[at] = value,
+                1 if at < bytes.len() => bytes[at] ^= 1 << (value % 8),
+                2 => drop(bytes.drain(at..end)),
+                _ => {
+                    let part = bytes[at..end].to_vec();
+                    bytes.splice(at..at, part);
+                }
+            }
+        }
+        bytes
+    })
+}
+
+#[test]
+fn mutated_components_harm_nobody() {
+    let (stage, good) = (Stage::new(), Guest::new(GOOD).build());
+    let (runtime, ran) = (runtime(), Cell::new(0));
+    let mut runner = TestRunner::new(Config { cases: 300, failure_persistence: None, ..Config::default() });
+    let outcome = runner.run(&mutated(good.clone()), |guest| {
+        let call = stage.call(&guest, Grants::default(), Duration::from_millis(300));
+        match runtime.block_on(call) {
+            Err(PluginError::Unusable(_)) => Ok(()),
+            Ok(_) => {
+                ran.set(ran.get() + 1);
+                Ok(())
+            }
+            Err(other) => Err(TestCaseError::fail(other.to_string())),
+        }
+    });
+    outcome.unwrap();
+    println!("300 mutated components, {} of which ran", ran.get());
+    runtime.block_on(async {
+        stage.is_well(&good, "mutated components").await;
+        stage.runtime.stop().await;
+    });
+    assert_eq!(stage.asked(), []);
 }

@@ -64,6 +64,7 @@ pub struct Egress {
     judge: fn(std::net::IpAddr) -> address::Reach,
     tls: Mutex<Weak<rustls::ClientConfig>>,
     deadline: Duration,
+    kept: Duration,
 }
 
 impl Default for Egress {
@@ -79,6 +80,7 @@ impl Egress {
             judge: address::judge,
             tls: Mutex::default(),
             deadline: DEADLINE,
+            kept: KEPT,
         }
     }
 
@@ -137,15 +139,15 @@ impl Egress {
         if !needed {
             return client::no_tls();
         }
-        let mut kept = self.tls.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let config = match kept.upgrade() {
+        let mut known = self.tls.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let config = match known.upgrade() {
             Some(config) => config,
             None => client::system_tls()?,
         };
-        *kept = Arc::downgrade(&config);
-        let held = config.clone();
+        *known = Arc::downgrade(&config);
+        let (held, kept) = (config.clone(), self.kept);
         tokio::spawn(async move {
-            tokio::time::sleep(KEPT).await;
+            tokio::time::sleep(kept).await;
             drop(held);
         });
         Ok(config)

@@ -120,7 +120,7 @@ fn checked(
         if credential.is_some_and(|credential| credential.name.eq_ignore_ascii_case(known)) {
             return wrong("is the credential's");
         }
-        if HeaderValue::from_str(&value).is_err() {
+        if !value.is_ascii() || HeaderValue::from_str(&value).is_err() {
             return wrong("has a value with characters that HTTP does not allow");
         }
         Ok((known.to_owned(), value))

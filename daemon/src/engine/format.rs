@@ -105,7 +105,7 @@ pub fn grammar(request: &Generate, format: ToolFormat) -> Result<Option<Grammar>
     choices.extend(answer);
     let text = rules
         .print(&Expr::Any(choices))
-        .ok_or_else(|| impossible("the tools' parameters", "they are too large"))?;
+        .ok_or_else(|| impossible("the tools' parameters", grammar::TOO_LARGE))?;
     let free = request.tool_choice == ToolChoice::Auto && request.json_schema.is_none();
     Ok(Some(Grammar { text, trigger: free.then(|| format.trigger().into()) }))
 }

@@ -225,7 +225,7 @@ fn calls_satisfy_a_thousand_made_up_schemas() {
     let mut batch = Batch::new(weights.host().unwrap());
     let prompts = ["what now?", "", "Erzähl mir von Öl \u{1F600}", "{\"name\":", "</tool_call><tool_call>"];
     let (mut whole, mut cut, mut refused) = (0, 0, Vec::new());
-    for (seed, schema) in synth::schemas(1000).enumerate() {
+    for (seed, schema) in synth::schemas(1100).enumerate() {
         let mut request = ask(prompts[seed % prompts.len()]);
         let parameters = schema.to_string();
         request.tools = vec![ToolSpec {
@@ -235,11 +235,12 @@ fn calls_satisfy_a_thousand_made_up_schemas() {
         }];
         request.tool_choice = ToolChoice::Required;
         request.sampling =
-            Sampling { temperature: 1.0, seed: seed as u32, max_tokens: 1500, ..Sampling::default() };
+            Sampling { temperature: 1.0, seed: seed as u32, max_tokens: 800, ..Sampling::default() };
         let (text, finish) = match answer(&mut batch, &request) {
             Ok((text, finish, _)) => (text, finish),
             Err(Fault::Invalid(why)) => {
-                refused.push(why);
+                assert!(!why.contains("llama.cpp"), "{why}: {schema}");
+                refused.push(format!("{why}: {schema}"));
                 continue;
             }
             Err(other) => panic!("{other:?}: {schema}"),
@@ -259,8 +260,8 @@ fn calls_satisfy_a_thousand_made_up_schemas() {
         assert!(wrong.is_empty(), "{wrong:?}\n{}\n{schema}", call["arguments"]);
         whole += 1;
     }
-    println!("{whole} calls, {cut} cut, {} schemas refused: {refused:#?}", refused.len());
-    assert!(whole >= 900 && refused.len() <= 50, "{whole} calls, {cut} cut, refused: {refused:#?}");
+    println!("{whole} calls, {cut} cut, {} schemas refused", refused.len());
+    assert!(whole >= 1000 && refused.len() <= 20, "{whole} calls, {cut} cut, refused: {refused:#?}");
 }
 
 #[test]

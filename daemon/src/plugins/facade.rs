@@ -83,9 +83,15 @@ impl Plugins {
 
     /// The plugin, in use or not, and the tool that a full name such as `web-fetch__fetch` means.
     pub fn find(&self, full_name: &str) -> Option<(Installed, Tool)> {
+        let (plugin, tool) = self.look_up(full_name)?;
+        Some((plugin, tool?))
+    }
+
+    /// A plugin that was changed on disk has no tools that are known.
+    fn look_up(&self, full_name: &str) -> Option<(Installed, Option<Tool>)> {
         let (plugin, tool) = full_name.split_once(BETWEEN)?;
         let found = self.lock().get(plugin)?;
-        let tool = found.package.as_ref()?.tool(tool)?.clone();
+        let tool = found.package.as_ref().and_then(|package| package.tool(tool)).cloned();
         Some((found, tool))
     }
 
@@ -179,13 +185,13 @@ impl Plugins {
         services: Arc<dyn HostServices>,
         limits: CallLimits,
     ) -> Result<Called, PluginsError> {
-        let wanted = full_name.to_owned();
-        let plugins = self.clone();
-        let found = unblocked(move || Ok(plugins.find(&wanted))).await?;
+        let (plugins, wanted) = (self.clone(), full_name.to_owned());
+        let found = unblocked(move || Ok(plugins.look_up(&wanted))).await?;
         let (plugin, tool) = found.ok_or_else(|| PluginsError::NoTool(full_name.into()))?;
         if let Some(reason) = plugin.inactive {
             return Err(PluginsError::Inactive { name: plugin.name, reason });
         }
+        let tool = tool.ok_or_else(|| PluginsError::NoTool(full_name.into()))?;
         tool.check_arguments(arguments)
             .map_err(|why| PluginsError::Arguments { tool: full_name.into(), why })?;
         let grants = plugin.in_force();

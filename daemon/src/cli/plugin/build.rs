@@ -180,11 +180,30 @@ fn component(folder: &Path, build: &Build) -> Outcome<Vec<u8>> {
     if !bytes.starts_with(b"\0asm\x01\0\0\0") {
         return Ok(bytes);
     }
-    wit_component::ComponentEncoder::default()
-        .module(&bytes)
-        .and_then(|encoder| encoder.validate(true).encode())
-        .map_err(|error| Failure::failed(format!("{} makes no component: {error:#}", file.display())))
+    encode(bytes).map_err(|error| {
+        let way_out = "build it freestanding, or for wasm32-wasip2";
+        Failure::failed(format!("{} makes no component: {error:#} ({way_out})", file.display()))
+    })
 }
+
+/// A module of plain clang does not say for which world it is; it is ours.
+fn encode(mut module: Vec<u8>) -> anyhow::Result<Vec<u8>> {
+    let (stripped, _) = wit_component::metadata::decode(&module)?;
+    if stripped.is_none() {
+        let mut resolve = wit_parser::Resolve::default();
+        let package = resolve.push_str("plugin.wit", WORLD)?;
+        let world = resolve.select_world(&[package], Some("plugin"))?;
+        wit_component::embed_component_metadata(
+            &mut module,
+            &resolve,
+            world,
+            wit_component::StringEncoding::UTF8,
+        )?;
+    }
+    wit_component::ComponentEncoder::default().module(&module)?.validate(true).encode()
+}
+
+const WORLD: &str = include_str!("../../../../sdk/wit/plugin.wit");
 
 /// Cargo's target folder may lie elsewhere: in a workspace, or where its settings say.
 fn locate(folder: &Path, build: &Build) -> Outcome<PathBuf> {

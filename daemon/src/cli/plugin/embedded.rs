@@ -29,7 +29,7 @@ pub const SDK: &[(&str, &[u8])] = files![
     "src/schema.rs",
     "src/search.rs",
     "template/rust/Cargo.toml.in",
-    "template/rust/gitignore.in",
+    "template/rust/.gitignore.in",
     "template/rust/plugin.toml",
     "template/rust/src/lib.rs",
     "template/rust/tests/greet.toml",

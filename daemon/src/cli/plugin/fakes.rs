@@ -25,8 +25,8 @@ pub struct Done {
     pub requests: Vec<cases::Request>,
     pub prompts: Vec<String>,
     pub questions: Vec<String>,
-    pending: Vec<Scheduled>,
-    planned: u64,
+    pub pending: Vec<Scheduled>,
+    pub planned: u64,
 }
 
 struct State {

@@ -32,7 +32,7 @@ impl<'s> Plain<'s> {
                     if other.types == Types::ALL && other.maps.iter().all(|map| map.is_empty()) {
                         return Ok(false);
                     }
-                    if !self.is_apart(document, &other, true, 0)? {
+                    if !self.is_apart(document, &other, Some(keyword), 0)? {
                         return Err(match keyword {
                             "oneOf" => "`oneOf` whose branches may hold together".into(),
                             keyword => format!("`{keyword}` that cannot be told apart from the rest"),
@@ -49,7 +49,7 @@ impl<'s> Plain<'s> {
         &mut self,
         document: &Document<'s>,
         other: &Plain<'s>,
-        narrow: bool,
+        narrow: Option<&'static str>,
         depth: usize,
     ) -> Result<bool, String> {
         if depth > MAX_DEPTH {
@@ -81,7 +81,7 @@ impl<'s> Plain<'s> {
             };
             if !apart {
                 let left = self.types.without(kind);
-                if !narrow || left.is_none() || left == Types::FRACTION {
+                if narrow.is_none() || left.is_none() || left == Types::FRACTION {
                     return Ok(false);
                 }
                 self.types = left;
@@ -94,7 +94,7 @@ impl<'s> Plain<'s> {
         &mut self,
         document: &Document<'s>,
         other: &Plain<'s>,
-        narrow: bool,
+        narrow: Option<&'static str>,
         depth: usize,
     ) -> Result<bool, String> {
         let may_write = |name: &str| {
@@ -116,19 +116,26 @@ impl<'s> Plain<'s> {
         if self.required.iter().any(|name| closed(name)) {
             return Ok(true);
         }
-        let mut names: Vec<&str> = self.required.iter().chain(&other.required).copied().collect();
+        let mut names: Vec<&'s str> = self.required.iter().chain(&other.required).copied().collect();
         names.sort_unstable();
         names.dedup();
-        for name in names {
-            if self.declares(name)
-                && other.declares(name)
-                && self.property_apart(document, other, name, depth)?
-            {
+        names.retain(|name| self.declares(name) && other.declares(name));
+        for name in &names {
+            if self.property_apart(document, other, name, depth)? {
                 return Ok(true);
             }
         }
-        let optional = other.required.iter().find(|name| !self.required.contains(name));
-        match optional.filter(|_| narrow) {
+        let Some(keyword) = narrow else { return Ok(false) };
+        // A few values are taken away rather than the whole property.
+        for name in names {
+            if let [schema] = other.property(name)?[..]
+                && document.alternatives(&self.property(name)?)?.iter().all(|own| own.values.is_some())
+            {
+                self.excluded.push((name, schema, keyword));
+                return Ok(true);
+            }
+        }
+        match other.required.iter().find(|name| !self.required.contains(name)) {
             Some(name) => {
                 self.forbidden.push(name);
                 Ok(true)
@@ -148,7 +155,7 @@ impl<'s> Plain<'s> {
         for mut own in document.alternatives(&self.property(name)?)? {
             own.types = own.types.and(own.meant());
             for other in &others {
-                if !own.clone().is_apart(document, other, false, depth + 1)? {
+                if !own.clone().is_apart(document, other, None, depth + 1)? {
                     return Ok(false);
                 }
             }

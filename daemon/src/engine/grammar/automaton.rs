@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 
 /// Places of all patterns together, and states of the automaton that they make.
 const MAX_PLACES: usize = 20_000;
-const MAX_STATES: usize = 4_000;
+const MAX_STATES: usize = 6_000;
 /// The last code point, and those that are no characters.
 const LAST: u32 = 0x10_FFFF;
 const SURROGATES: (u32, u32) = (0xD800, 0xDFFF);
@@ -59,6 +59,24 @@ impl Language {
     /// # Errors
     /// What makes the automaton impossible or too large.
     pub fn automaton(&self) -> Result<Automaton, String> {
+        if self.least == 0 && self.most.is_none() {
+            return self.build();
+        }
+        // To count characters takes a state for each number of them: not where the patterns do it already.
+        let uncounted = Language { least: 0, most: None, ..self.clone() }.build()?;
+        match uncounted.lengths() {
+            Some((shortest, Some(longest)))
+                if shortest >= self.least && self.most.is_none_or(|most| longest <= most) =>
+            {
+                Ok(uncounted)
+            }
+            Some((shortest, None)) if shortest >= self.least && self.most.is_none() => Ok(uncounted),
+            None => Ok(uncounted),
+            Some(_) => self.build(),
+        }
+    }
+
+    fn build(&self) -> Result<Automaton, String> {
         let mut patterns = Vec::new();
         for (hir, wanted) in &self.patterns {
             patterns.push(Pattern::new(hir, *wanted)?);
@@ -323,6 +341,24 @@ impl Automaton {
         self.states[0].next.is_empty() && !self.states[0].last
     }
 
+    /// Characters of the shortest string, and of the longest if there is one. `None`: there is no string.
+    fn lengths(&self) -> Option<(usize, Option<usize>)> {
+        let mut reached: BTreeSet<usize> = BTreeSet::from([0]);
+        let mut shortest = None;
+        // A way longer than there are states goes in a circle.
+        for length in 0..=self.states.len() {
+            if reached.is_empty() {
+                return shortest.map(|shortest| (shortest, Some(length - 1)));
+            }
+            if reached.iter().any(|state| self.states[*state].last) {
+                shortest = shortest.or(Some(length));
+            }
+            reached =
+                reached.iter().flat_map(|state| &self.states[*state].next).map(|(_, next)| *next).collect();
+        }
+        shortest.map(|shortest| (shortest, None))
+    }
+
     pub fn accepts(&self, text: &str) -> bool {
         let mut state = &self.states[0];
         for c in text.chars().map(u32::from) {
@@ -346,7 +382,7 @@ impl Automaton {
             targets.dedup();
             for target in targets {
                 let ranges = state.next.iter().filter(|(_, next)| *next == target).map(|(range, _)| *range);
-                choices.push(Expr::Seq(vec![spelled(ranges), Expr::Rule(names[target])]));
+                choices.push(Expr::Seq(vec![spelled(rules, ranges), Expr::Rule(names[target])]));
             }
             if state.last {
                 choices.push(Expr::empty());
@@ -358,7 +394,7 @@ impl Automaton {
 }
 
 /// One character of the ranges, as JSON writes it.
-fn spelled(ranges: impl Iterator<Item = (u32, u32)>) -> Expr {
+fn spelled(rules: &mut Rules, ranges: impl Iterator<Item = (u32, u32)>) -> Expr {
     let mut plain = Vec::new();
     let mut choices = Vec::new();
     for (low, high) in ranges {
@@ -371,7 +407,7 @@ fn spelled(ranges: impl Iterator<Item = (u32, u32)>) -> Expr {
         choices.extend(special.map(|point| Expr::text(escape(point))));
     }
     if !plain.is_empty() {
-        choices.push(Expr::Chars(plain));
+        choices.push(rules.class(plain));
     }
     Expr::Any(choices)
 }

@@ -1,11 +1,14 @@
 //! Grammars as data, and their text in llama.cpp's GBNF. What can never come to an end is cut off before
 //! it is written, so that a model is never led where it cannot get out.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 
 /// Rules of one grammar, and bytes of its text.
 const MAX_RULES: usize = 20_000;
 const MAX_TEXT: usize = 1 << 20;
+/// Ranges of a class that is written where it stands.
+const SHORT_CLASS: usize = 8;
 /// Parts repeated at once: llama.cpp refuses 2000.
 const CHUNK: usize = 1000;
 
@@ -41,6 +44,8 @@ impl Expr {
 #[derive(Debug, Default)]
 pub struct Rules {
     rules: Vec<Expr>,
+    /// Rules of classes with many ranges, which are long.
+    classes: HashMap<Vec<(u32, u32)>, usize>,
 }
 
 impl Rules {
@@ -63,6 +68,18 @@ impl Rules {
                 Expr::Rule(self.rules.len() - 1)
             }
         }
+    }
+
+    /// One character of the ranges.
+    pub fn class(&mut self, ranges: Vec<(u32, u32)>) -> Expr {
+        if ranges.len() <= SHORT_CLASS {
+            return Expr::Chars(ranges);
+        }
+        let rules = &mut self.rules;
+        Expr::Rule(*self.classes.entry(ranges).or_insert_with_key(|ranges| {
+            rules.push(Expr::Chars(ranges.clone()));
+            rules.len() - 1
+        }))
     }
 
     /// The expression from `min` to `max` times in a row.

@@ -82,11 +82,15 @@ pub fn check(parameters: &str) -> Result<(), String> {
     let mut rules = Rules::default();
     let schema = read(parameters)?;
     let object = object(&mut rules, &schema)?;
-    rules.print(&object).map(drop).ok_or_else(|| NOTHING.into())
+    if rules.first_without_end(&[&object]).is_some() {
+        return Err(NOTHING.into());
+    }
+    rules.print(&object).map(drop).ok_or_else(|| TOO_LARGE.into())
 }
 
 /// Why a grammar has no text.
-pub const NOTHING: &str = "it allows nothing that ends, or is too large";
+pub const NOTHING: &str = "there is nothing that satisfies it and comes to an end";
+pub const TOO_LARGE: &str = "it is too large";
 
 /// The objects that satisfy the schema, as JSON.
 ///
@@ -108,7 +112,7 @@ struct Converter<'s, 'r> {
     document: Document<'s>,
     rules: &'r mut Rules,
     /// Places by the schemas that hold there together.
-    known: HashMap<(Vec<usize>, u8), Expr>,
+    known: HashMap<(Vec<usize>, Vec<usize>, u8), Expr>,
     /// Places that have a rule and are still to be written.
     open: Vec<Place<'s>>,
     character: Option<Expr>,
@@ -118,6 +122,7 @@ struct Converter<'s, 'r> {
 struct Place<'s> {
     rule: usize,
     schemas: Vec<&'s Value>,
+    nots: Vec<(&'s Value, &'static str)>,
     only: Types,
 }
 
@@ -134,11 +139,12 @@ impl<'s, 'r> Converter<'s, 'r> {
     }
 
     fn convert(&mut self, schema: &'s Value, only: Types) -> Result<Expr, String> {
-        let root = self.place(&[schema], only)?;
-        while let Some(Place { rule, schemas, only }) = self.open.pop() {
+        let root = self.place(&[schema], &[], only)?;
+        while let Some(Place { rule, schemas, nots, only }) = self.open.pop() {
             let mut choices = Vec::new();
             for mut plain in self.document.alternatives(&schemas)? {
                 plain.types = plain.types.and(only);
+                plain.nots.extend(&nots);
                 if plain.settle(&self.document)? {
                     choices.push(self.plain(&plain)?);
                 }
@@ -149,19 +155,32 @@ impl<'s, 'r> Converter<'s, 'r> {
     }
 
     /// What may stand where all these schemas hold: a rule that is written later, as it may lead back here.
-    fn place(&mut self, schemas: &[&'s Value], only: Types) -> Result<Expr, String> {
-        let mut key: Vec<usize> = schemas.iter().map(|schema| std::ptr::from_ref(*schema) as usize).collect();
-        key.sort_unstable();
-        key.dedup();
-        if let Some(known) = self.known.get(&(key.clone(), only.bits())) {
+    fn place(
+        &mut self,
+        schemas: &[&'s Value],
+        nots: &[(&'s Value, &'static str)],
+        only: Types,
+    ) -> Result<Expr, String> {
+        let addresses = |schemas: &mut dyn Iterator<Item = &'s Value>| {
+            let mut all: Vec<usize> = schemas.map(|schema| std::ptr::from_ref(schema) as usize).collect();
+            all.sort_unstable();
+            all.dedup();
+            all
+        };
+        let key = (
+            addresses(&mut schemas.iter().copied()),
+            addresses(&mut nots.iter().map(|not| not.0)),
+            only.bits(),
+        );
+        if let Some(known) = self.known.get(&key) {
             return Ok(known.clone());
         }
         if self.rules.too_many() {
             return Err("a schema that makes too many rules".into());
         }
         let rule = self.rules.reserve();
-        self.known.insert((key, only.bits()), Expr::Rule(rule));
-        self.open.push(Place { rule, schemas: schemas.to_vec(), only });
+        self.known.insert(key, Expr::Rule(rule));
+        self.open.push(Place { rule, schemas: schemas.to_vec(), nots: nots.to_vec(), only });
         Ok(Expr::Rule(rule))
     }
 

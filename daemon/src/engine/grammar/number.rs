@@ -75,7 +75,8 @@ impl Decimal {
 /// What cannot be told in a grammar of sensible size.
 pub fn expr(rules: &mut Rules, bounds: &Bounds) -> Result<Expr, String> {
     let read = |number: &Number| Decimal::read(number).ok_or_else(|| format!("the number {number}"));
-    let mut made = Maker { rules, least: Vec::new(), most: Vec::new(), multiples: Vec::new() };
+    let mut made =
+        Maker { rules, least: Vec::new(), most: Vec::new(), multiples: Vec::new(), free: HashMap::new() };
     for (number, excluded) in &bounds.least {
         made.least.push((read(number)?, *excluded));
     }
@@ -134,6 +135,7 @@ struct Maker<'r> {
     least: Vec<(Decimal, bool)>,
     most: Vec<(Decimal, bool)>,
     multiples: Vec<Decimal>,
+    free: HashMap<Free, Expr>,
 }
 
 impl Maker<'_> {
@@ -202,14 +204,10 @@ impl Maker<'_> {
         }
         let places = (whole + fraction) as usize;
         let digits = |units: i128| format!("{units:0places$}").into_bytes();
-        let walk = Walk {
-            low: digits(least),
-            high: digits(most),
-            whole: whole as usize,
-            step,
-            known: HashMap::new(),
-        };
-        Ok(walk.run(self.rules))
+        let (low, high) = (digits(least), digits(most));
+        let mut walk =
+            Walk { low, high, whole: whole as usize, step, known: HashMap::new(), free: &mut self.free };
+        Ok(walk.digit(self.rules, At { place: 0, low: true, high: true, remainder: 0 }))
     }
 
     fn listed(&self, least: i128, most: i128, fraction: u32, step: i128) -> Result<Expr, String> {
@@ -250,15 +248,29 @@ fn gcd(a: i128, b: i128) -> i128 {
     if b == 0 { a.abs() } else { gcd(b, a % b) }
 }
 
+/// All digits that are left before the point and up to so many in all, or those after the point.
+fn any_digits(rules: &mut Rules, before: usize, places: usize, inside: bool) -> Expr {
+    if inside {
+        return rules.times(digit(), 0, Some(places));
+    }
+    let whole = rules.times(digit(), before, Some(before));
+    Expr::Seq(vec![whole, fraction(rules, places - before)])
+}
+
 /// Digits from `low` to `high`, place by place; the first `whole` of them stand before the point. Zeros at
 /// the end of the others may be left out.
-struct Walk {
+struct Walk<'m> {
     low: Vec<u8>,
     high: Vec<u8>,
     whole: usize,
     step: i128,
     known: HashMap<At, Expr>,
+    free: &'m mut HashMap<Free, Expr>,
 }
+
+/// What may follow where no bound is near: digits left before the point and in all, whether the point is
+/// written, the remainder and the step. It is the same for numbers of any length.
+type Free = (usize, usize, bool, i128, i128);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct At {
@@ -270,21 +282,19 @@ struct At {
     remainder: i128,
 }
 
-impl Walk {
-    fn run(mut self, rules: &mut Rules) -> Expr {
-        self.digit(rules, At { place: 0, low: true, high: true, remainder: 0 })
-    }
-
+impl Walk<'_> {
     /// The next digit and what follows.
     fn digit(&mut self, rules: &mut Rules, at: At) -> Expr {
         let least = if at.low { self.low[at.place] } else { b'0' };
         let most = if at.high { self.high[at.place] } else { b'9' };
         let mut choices: Vec<(At, u8, u8)> = Vec::new();
         for digit in least..=most {
+            let left = at.place + 1;
+            // A bound of which only zeros, or nines, are left holds whatever follows.
             let next = At {
                 place: at.place + 1,
-                low: at.low && digit == least,
-                high: at.high && digit == most,
+                low: at.low && digit == least && self.low[left..].iter().any(|digit| *digit != b'0'),
+                high: at.high && digit == most && self.high[left..].iter().any(|digit| *digit != b'9'),
                 remainder: (at.remainder * 10 + i128::from(digit - b'0')) % self.step,
             };
             match choices.last_mut() {
@@ -301,32 +311,32 @@ impl Walk {
 
     /// What may follow when the digits before `at.place` stand there.
     fn after(&mut self, rules: &mut Rules, at: At) -> Expr {
-        if let Some(known) = self.known.get(&at) {
+        let places = self.low.len();
+        let inside = at.place > self.whole;
+        let free = (self.whole.saturating_sub(at.place), places - at.place, inside, at.remainder, self.step);
+        let known = if at.low || at.high { self.known.get(&at) } else { self.free.get(&free) };
+        if let Some(known) = known {
             return known.clone();
         }
-        let places = self.low.len();
-        if !at.low && !at.high && self.step == 1 {
-            let before = self.whole.saturating_sub(at.place);
-            let parts = if at.place <= self.whole {
-                vec![rules.times(digit(), before, Some(before)), fraction(rules, places - self.whole)]
-            } else {
-                vec![rules.times(digit(), 0, Some(places - at.place))]
-            };
-            let made = rules.rule(Expr::Seq(parts));
-            self.known.insert(at, made.clone());
-            return made;
-        }
-        let mut choices = Vec::new();
-        if at.place >= self.whole && self.may_end(at) {
-            choices.push(Expr::empty());
-        }
-        if at.place == self.whole && at.place < places {
-            choices.push(Expr::Seq(vec![Expr::text("."), self.digit(rules, at)]));
-        } else if at.place < places {
-            choices.push(self.digit(rules, at));
-        }
-        let made = rules.rule(Expr::Any(choices));
-        self.known.insert(at, made.clone());
+        let made = if !at.low && !at.high && self.step == 1 {
+            any_digits(rules, free.0, free.1, inside)
+        } else {
+            let mut choices = Vec::new();
+            if at.place >= self.whole && self.may_end(at) {
+                choices.push(Expr::empty());
+            }
+            if at.place == self.whole && at.place < places {
+                choices.push(Expr::Seq(vec![Expr::text("."), self.digit(rules, at)]));
+            } else if at.place < places {
+                choices.push(self.digit(rules, at));
+            }
+            Expr::Any(choices)
+        };
+        let made = rules.rule(made);
+        match at.low || at.high {
+            true => self.known.insert(at, made.clone()),
+            false => self.free.insert(free, made.clone()),
+        };
         made
     }
 

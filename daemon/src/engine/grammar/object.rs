@@ -23,7 +23,9 @@ impl<'s> Converter<'s, '_> {
             let entry = match plain.allows_name(&self.document, name)? {
                 true => {
                     let key = Value::from(name).to_string();
-                    let value = self.place(&plain.property(name)?, Types::ALL)?;
+                    let excluded = plain.excluded.iter().filter(|excluded| excluded.0 == name);
+                    let nots: Vec<_> = excluded.map(|(_, schema, keyword)| (*schema, *keyword)).collect();
+                    let value = self.place(&plain.property(name)?, &nots, Types::ALL)?;
                     Expr::Seq(vec![Expr::text(key), colon(), value])
                 }
                 false => Expr::nothing(),
@@ -62,7 +64,7 @@ impl<'s> Converter<'s, '_> {
                 language.patterns.push((hir.clone(), Some(index) == chosen));
             }
             let key = automaton(language)?.expr(self.rules);
-            let value = self.place(&plain.unnamed(chosen.map(|index| patterns[index])), Types::ALL)?;
+            let value = self.place(&plain.unnamed(chosen.map(|index| patterns[index])), &[], Types::ALL)?;
             choices.push(Expr::Seq(vec![quoted(key), colon(), value]));
         }
         Ok(self.rules.rule(Expr::Any(choices)))
@@ -81,7 +83,7 @@ impl<'s> Converter<'s, '_> {
                 return Err(format!("`minItems` above {MAX_ITEMS}"));
             }
             let other = if others || own == 0 || least > own {
-                Some(self.place(&plain.item(own), Types::ALL)?)
+                Some(self.place(&plain.item(own), &[], Types::ALL)?)
             } else {
                 None
             };
@@ -92,7 +94,7 @@ impl<'s> Converter<'s, '_> {
                     choices.push(Expr::empty());
                 }
                 if most.is_none_or(|most| most > index) {
-                    let item = self.place(&plain.item(index), Types::ALL)?;
+                    let item = self.place(&plain.item(index), &[], Types::ALL)?;
                     let before = if index > 0 { comma() } else { Expr::empty() };
                     choices.push(Expr::Seq(vec![before, item, tail]));
                 }

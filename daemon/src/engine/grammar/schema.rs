@@ -112,6 +112,8 @@ pub struct Plain<'s> {
     pub most_properties: Option<usize>,
     /// Properties that were taken away, so that another branch surely does not hold.
     pub forbidden: Vec<&'s str>,
+    /// Properties whose values must not satisfy a schema, for the same reason, and the keyword behind it.
+    pub excluded: Vec<(&'s str, &'s Value, &'static str)>,
     /// All schemas that were gathered: what they say of items and properties is read there.
     pub maps: Vec<&'s Map<String, Value>>,
     /// Schemas that must not hold, and the keyword that says so.
@@ -135,6 +137,7 @@ impl<'s> Plain<'s> {
             least_properties: 0,
             most_properties: None,
             forbidden: Vec::new(),
+            excluded: Vec::new(),
             maps: Vec::new(),
             nots: Vec::new(),
         }

@@ -27,7 +27,7 @@ pub fn validator(schema: &Value) -> Validator {
 /// A tool's parameters.
 pub fn object() -> BoxedStrategy<Value> {
     let shape = properties(value(2));
-    let with_defs = (shape.clone(), value(1), any::<bool>()).prop_map(|(mut object, named, required)| {
+    let with_defs = (named(value(2)), value(1), any::<bool>()).prop_map(|(mut object, named, required)| {
         object["$defs"] = json!({ "né/d": named, "list": {
             "type": "object",
             "properties": { "v": { "$ref": "#/$defs/n%C3%A9~1d" }, "next": { "$ref": "#/$defs/list" } },
@@ -42,8 +42,13 @@ pub fn object() -> BoxedStrategy<Value> {
     let combined = (properties(value(1)), properties(value(1))).prop_map(
         |(one, other)| json!({ "type": "object", "oneOf": [tagged(one, "a"), tagged(other, "b")] }),
     );
-    let all_of = (properties(value(1)), properties(value(1)))
-        .prop_map(|(one, other)| json!({ "allOf": [one, other], "unevaluatedProperties": false }));
+    // One property in both, the others in one of them.
+    let all_of = (named(value(1)), 0..9i64).prop_map(|(object, least)| {
+        let mut object = object;
+        object["properties"]["both"] = json!({ "type": "integer", "minimum": least });
+        let other = json!({ "properties": { "both": { "maximum": 9 }, "own": { "type": "null" } }, "required": ["both"] });
+        json!({ "allOf": [object, other], "unevaluatedProperties": false })
+    });
     let depends = shape.clone().prop_map(|mut object| {
         let all = object["properties"].as_object_mut().unwrap();
         all.insert("x".into(), json!({ "enum": [1, 2, "three"] }));
@@ -82,9 +87,18 @@ fn name() -> impl Strategy<Value = String> {
 }
 
 fn properties(value: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
-    let entries = prop::collection::vec((name(), value.clone(), any::<bool>()), 0..4);
-    (entries, others(value))
-        .prop_map(|(entries, others)| {
+    (named(value.clone()), others(value))
+        .prop_map(|(mut object, others)| {
+            object.as_object_mut().unwrap().extend(others);
+            object
+        })
+        .boxed()
+}
+
+/// Properties with a name, some of them required.
+fn named(value: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
+    prop::collection::vec((name(), value, any::<bool>()), 0..4)
+        .prop_map(|entries| {
             let mut schema = Map::from_iter([("type".to_owned(), json!("object"))]);
             let mut required: Vec<&str> = Vec::new();
             let mut all = Map::new();
@@ -96,8 +110,11 @@ fn properties(value: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
             if !required.is_empty() {
                 schema.insert("required".into(), json!(required));
             }
+            // Of an object of which nothing is said, a model that knows nothing writes on and on.
+            if all.is_empty() {
+                schema.insert("additionalProperties".into(), json!({ "type": "boolean" }));
+            }
             schema.insert("properties".into(), Value::Object(all));
-            schema.extend(others);
             Value::Object(schema)
         })
         .boxed()
@@ -117,7 +134,7 @@ fn others(value: BoxedStrategy<Value>) -> impl Strategy<Value = Map<String, Valu
         }))),
         1 => Just(map(json!({
             "additionalProperties": { "type": "null" },
-            "propertyNames": { "maxLength": 12 },
+            "propertyNames": { "maxLength": 15 },
             "maxProperties": 6,
         }))),
     ]
