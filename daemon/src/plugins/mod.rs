@@ -2,6 +2,7 @@
 //! and the one handle on all of it, [`Plugins`].
 
 pub mod arguments;
+pub mod bench;
 mod disk;
 mod error;
 mod facade;
