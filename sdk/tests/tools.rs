@@ -199,3 +199,20 @@ fn a_tools_error_keeps_its_kind() {
     let unknown = call("sub", json!({})).unwrap_err();
     assert!(matches!(&unknown, Error::NotFound(words) if words.contains("plan_trip")), "{unknown:?}");
 }
+
+mod names {
+    use familiar_sdk::{Context, tool};
+
+    /// An argument may be called as its tool is, and as what the macro passes.
+    #[tool]
+    pub fn context(given: &Context, context: String, arguments: String) -> String {
+        format!("{} {context} {arguments}", given.language)
+    }
+}
+
+#[test]
+fn names_do_not_clash() {
+    familiar_sdk::plugin!(names::context);
+    let output = PLUGIN.call("context", r#"{"context":"a","arguments":"b"}"#, &Context::default());
+    assert_eq!(output.unwrap().text, "en a b");
+}

@@ -16,7 +16,6 @@ use axum::extract::{Path, Query, State};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use serde::Deserialize;
-use utoipa::IntoParams;
 
 type Answer<T> = Result<Json<T>, Failure>;
 
@@ -129,9 +128,8 @@ fn sent(event: &OwnerEvent) -> Result<Event, axum::Error> {
     Event::default().event(name).json_data(event)
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize)]
 pub struct AuditQuery {
-    /// How many of the last lines; at most 10,000.
     #[serde(default = "hundred")]
     n: usize,
 }
@@ -141,7 +139,7 @@ fn hundred() -> usize {
 }
 
 /// The last lines of the audit log.
-#[utoipa::path(get, path = "/familiar/v1/audit", tag = "familiar", params(AuditQuery), responses(
+#[utoipa::path(get, path = "/familiar/v1/audit", tag = "familiar", params(("n" = Option<usize>, Query, description = "How many of the last lines; at most 10,000")), responses(
     (status = 200, body = AuditLines),
     (status = "default", body = ErrorBody)
 ))]

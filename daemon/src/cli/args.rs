@@ -186,6 +186,23 @@ pub enum Bench {
     Train(BenchTrain),
     /// Multiply with quantized weights, beside this processor's peak and ggml's backward pass
     Products(Json),
+    /// Call a plugin that writes its JSON back, and stop runaways; beside an MCP server, if there is one
+    Plugin(BenchPlugin),
+}
+
+#[derive(Debug, Args)]
+pub struct BenchPlugin {
+    /// Calls that are timed
+    #[arg(long, default_value_t = 5000, value_name = "N")]
+    pub calls: u32,
+    /// Endless loops that are stopped
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    pub runaways: u32,
+    /// Program of an MCP server over stdio with the same tool (tests/bench/mcp_peer)
+    #[arg(long, value_name = "PATH")]
+    pub peer: Option<PathBuf>,
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -151,6 +151,11 @@ impl Place {
         Ok(place)
     }
 
+    /// Whether the URL names an address, which needs no looking up.
+    pub fn is_literal(&self) -> bool {
+        !matches!(self.target, Host::Domain(_))
+    }
+
     /// The addresses to connect to: all that the name has, if every one of them may be connected to.
     ///
     /// # Errors
@@ -204,6 +209,7 @@ pub fn is_at(url: &Url, place: &str) -> bool {
 
 /// What a name is if it is no public one, whatever it resolves to.
 fn private_name(name: &str) -> Option<&'static str> {
+    let name = name.trim_end_matches('.');
     let below =
         |domain: &str| name.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     if below("localhost") {

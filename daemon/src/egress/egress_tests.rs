@@ -146,6 +146,29 @@ async fn what_is_not_approved_is_not_sent() {
 }
 
 #[tokio::test]
+async fn no_name_is_looked_up_before_the_owner_said_yes() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let egress = answering(move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+        vec!["8.8.8.8".parse().unwrap()]
+    });
+    let no = |_: &Hop| -> BoxFuture<'static, Result<(), String>> { Box::pin(async { Err("no".into()) }) };
+    let refused = egress.send(&granted(&["*"]), &[], get("http://secret.a.test/"), None, no).await;
+    assert!(matches!(refused, Err(Refusal::Denied(why)) if why.contains("a.test")));
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn the_owner_is_not_asked_about_an_address_that_is_refused_anyway() {
+    let asked = |_: &Hop| -> BoxFuture<'static, Result<(), String>> { panic!("asked") };
+    for url in ["http://127.0.0.1/", "http://[::1]/", "http://0x7f.1/"] {
+        let refused = Egress::new().send(&granted(&["*"]), &[], get(url), None, asked).await;
+        assert!(matches!(refused, Err(Refusal::Denied(_))), "{url}: {refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn names_that_resolve_to_private_addresses_are_refused() {
     let asked = Arc::new(AtomicUsize::new(0));
     for answers in [vec!["127.0.0.1"], vec!["8.8.8.8", "10.0.0.1"], vec!["::ffff:192.168.1.1"], vec![]] {

@@ -120,8 +120,18 @@ impl Egress {
             }
             was_public = !place.listed;
             rules::check_credential(secret.as_ref(), &url, &place)?;
-            let addresses = budget.spend(place.addresses(&self.resolve, self.judge)).await??;
+            // An address is judged before the owner is bothered with it; a name is looked up only after the
+            // yes, since it can carry a secret to whoever answers for it.
+            let literal = if place.is_literal() {
+                Some(place.addresses(&self.resolve, self.judge).await?)
+            } else {
+                None
+            };
             approve(&hop).await.map_err(|why| Error::Refused { host: place.host.clone(), why })?;
+            let addresses = match literal {
+                Some(addresses) => addresses,
+                None => budget.spend(place.addresses(&self.resolve, self.judge)).await??,
+            };
             let tls = self.tls(url.scheme() == "https")?;
             let secret_now = secret.as_ref();
             let answer = budget.spend(client::exchange(&hop, &url, secret_now, addresses, tls)).await??;

@@ -86,12 +86,12 @@ fn read_url(text: &str) -> Result<Url, Error> {
     tidy(url).ok_or_else(|| wrong("it names no host"))
 }
 
-/// Without its fragment, which is never sent, and without the dot at its host's end.
+/// Without its fragment, which is never sent, and without dots at its host's end.
 fn tidy(mut url: Url) -> Option<Url> {
     url.set_fragment(None);
     let host = url.host_str()?;
-    if let Some(name) = host.strip_suffix('.') {
-        let name = name.to_owned();
+    if host.ends_with('.') {
+        let name = host.trim_end_matches('.').to_owned();
         url.set_host(Some(&name)).ok()?;
     }
     Some(url)

@@ -21,7 +21,7 @@ pub fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
     check_signature(&function)?;
     let name = tool_name(options, &function)?;
     let description = description(&function)?;
-    let Parameters { definition, kind, unpack, passed } = parameters(&mut function)?;
+    let Parameters { definition, kind, passed } = parameters(&mut function)?;
     let (visibility, ident) = (&function.vis, &function.sig.ident);
     let described = described_by(ident);
     Ok(quote! {
@@ -38,11 +38,9 @@ pub fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
                 const DESCRIPTION: &'static str = #description;
                 type Arguments = #kind;
                 fn call(
-                    arguments: #kind,
-                    context: &::familiar_sdk::Context,
+                    __arguments: #kind,
+                    __context: &::familiar_sdk::Context,
                 ) -> ::familiar_sdk::Result<::familiar_sdk::Output> {
-                    let _ = context;
-                    #unpack
                     ::familiar_sdk::IntoResult::into_result(#ident(#(#passed),*))
                 }
             }
@@ -147,7 +145,6 @@ struct Parameters {
     /// The struct that they are read into, unless the author has one.
     definition: TokenStream,
     kind: TokenStream,
-    unpack: TokenStream,
     passed: Vec<TokenStream>,
 }
 
@@ -165,14 +162,15 @@ fn parameters(function: &mut ItemFn) -> Result<Parameters> {
         };
         let kind = (*parameter.ty).clone();
         if is_context(&kind) {
-            passed.push(quote!(context));
+            passed.push(quote!(__context));
         } else if let Some(inner) = inside_args(&kind) {
             whole = Some(inner);
-            passed.push(quote!(::familiar_sdk::Args(arguments)));
+            passed.push(quote!(::familiar_sdk::Args(__arguments)));
         } else {
             let field = field(parameter, kind)?;
             let name = &field.name;
-            passed.push(quote!(#name));
+            // No variable of its own, which would hide a function of its name.
+            passed.push(quote!(__arguments.#name));
             fields.push(field);
         }
     }
@@ -182,7 +180,7 @@ fn parameters(function: &mut ItemFn) -> Result<Parameters> {
             field.name.span(),
             "with `Args<...>` all arguments are fields of that type: put this one there too",
         )),
-        None => Ok(Parameters { definition: quote!(), kind: quote!(#whole), unpack: quote!(), passed }),
+        None => Ok(Parameters { definition: quote!(), kind: quote!(#whole), passed }),
     }
 }
 
@@ -199,8 +197,7 @@ fn from_fields(fields: &[Field], passed: Vec<TokenStream>) -> Parameters {
         #[schemars(crate = "::familiar_sdk::__private::schemars")]
         pub struct Arguments { #(#(#attributes)* #names: #kinds),* }
     };
-    let unpack = quote!(let Arguments { #(#names),* } = arguments;);
-    Parameters { definition, kind: quote!(Arguments), unpack, passed }
+    Parameters { definition, kind: quote!(Arguments), passed }
 }
 
 /// One argument, from one parameter.
