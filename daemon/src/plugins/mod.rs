@@ -1,6 +1,7 @@
 //! Plugins: WebAssembly components in a sandbox of their own process, what the owner installed and granted,
 //! and the one handle on all of it, [`Plugins`].
 
+pub mod arguments;
 pub mod bench;
 mod disk;
 mod error;

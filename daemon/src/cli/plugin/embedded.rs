@@ -10,6 +10,8 @@ macro_rules! files {
 /// Path below `sdk/`, and content.
 pub const SDK: &[(&str, &[u8])] = files![
     "Cargo.toml",
+    "c/familiar.h",
+    "c/json.h",
     "macros/Cargo.toml",
     "macros/src/lib.rs",
     "macros/src/tool.rs",
@@ -28,6 +30,16 @@ pub const SDK: &[(&str, &[u8])] = files![
     "src/progress.rs",
     "src/schema.rs",
     "src/search.rs",
+    "template/c/.gitignore.in",
+    "template/c/plugin.c",
+    "template/c/plugin.toml",
+    "template/c/tests/greet.toml",
+    "template/c/tools.json",
+    "template/python/.gitignore.in",
+    "template/python/plugin.py",
+    "template/python/plugin.toml",
+    "template/python/tests/greet.toml",
+    "template/python/tools.json",
     "template/rust/Cargo.toml.in",
     "template/rust/.gitignore.in",
     "template/rust/plugin.toml",
@@ -56,9 +68,9 @@ mod tests {
             let path = found.unwrap().path();
             let name = path.strip_prefix(of).unwrap().to_str().unwrap().to_owned();
             match path.is_dir() {
-                true if name == "tests" || name.ends_with("target") => {}
+                true if name == "tests" || name == "conformance" || name.ends_with("target") => {}
                 true => below(&path, of, all),
-                false if name.ends_with("_tests.rs") => {}
+                false if name.ends_with("_tests.rs") || name.ends_with(".md") => {}
                 false => drop(all.insert(name)),
             }
         }
