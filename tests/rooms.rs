@@ -26,6 +26,7 @@ const ALLOWED: [(&str, &[&str]); 24] = [
     // The store keeps where the log ends.
     ("audit", &["types", "protocol", "store"]),
     ("approvals", &["types", "protocol", "policy", "store"]),
+    // `worker` only in tests, which open an index.
     (
         "tools",
         &[
@@ -41,6 +42,7 @@ const ALLOWED: [(&str, &[&str]); 24] = [
             "plugins",
             "policy",
             "store",
+            "worker",
         ],
     ),
     (

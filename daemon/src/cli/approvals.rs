@@ -10,6 +10,7 @@ use crate::config::paths::Paths;
 use crate::protocol::approvals::{
     Approval, ApprovalList, DecideRequest, NoticeEntry, NoticeList, StandingRules,
 };
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -100,7 +101,7 @@ pub async fn notices(paths: &Paths, start: bool, json: bool, out: &mut impl Writ
 }
 
 /// A notice on one line, under the name of the plugin that sent it.
-pub fn notice_line(notice: &NoticeEntry, look: Look) -> String {
+fn notice_line(notice: &NoticeEntry, look: Look) -> String {
     let title = look.bold(&one_line(&spelled_out(&notice.title), 200));
     let plugin = one_line(&notice.plugin, 60);
     format!("[{plugin}] {title}  {}", one_line(&spelled_out(&notice.body), 400)).trim_end().to_owned()
@@ -169,47 +170,69 @@ fn how_to_decide(approval: &Approval) -> String {
 pub struct Desk<'a> {
     paths: &'a Paths,
     look: Look,
-    /// What the owner types; `None` where nobody sits. Read from when something is asked.
-    lines: Option<Lines<'a>>,
+    /// Somebody sits here, who can be asked.
+    here: bool,
+    /// What is typed. Not read before something is asked, so that standard input is left alone.
+    lines: Option<mpsc::Receiver<String>>,
     asked: Vec<Approval>,
-}
-
-enum Lines<'a> {
-    /// Nothing was asked yet, so that standard input is left alone.
-    Unread,
-    Own(mpsc::Receiver<String>),
-    Shared(&'a mut mpsc::Receiver<String>),
+    /// Notices that were shown, and from when on they are news.
+    told: BTreeSet<i64>,
+    since: i64,
 }
 
 impl<'a> Desk<'a> {
-    /// With standard input for itself.
     pub fn new(paths: &'a Paths, look: Look) -> Desk<'a> {
         let here = io::stdin().is_terminal() && io::stderr().is_terminal();
-        Desk { paths, look, lines: here.then_some(Lines::Unread), asked: Vec::new() }
+        Desk { paths, look, here, lines: None, asked: Vec::new(), told: BTreeSet::new(), since: now() }
     }
 
-    /// With lines that somebody else reads, too.
-    pub fn sharing(paths: &'a Paths, look: Look, lines: &'a mut mpsc::Receiver<String>) -> Desk<'a> {
-        let here = io::stdin().is_terminal();
-        Desk { paths, look, lines: here.then_some(Lines::Shared(lines)), asked: Vec::new() }
+    /// One whose lines are a conversation, read with [`Desk::typed`].
+    pub fn talking(paths: &'a Paths, look: Look) -> Desk<'a> {
+        Desk { here: io::stdin().is_terminal(), lines: Some(read_lines()), ..Desk::new(paths, look) }
+    }
+
+    /// What was asked in an answer that was broken off is no longer open.
+    pub fn start_anew(&mut self) {
+        self.asked.clear();
+    }
+
+    /// The next line of the conversation; `None` at its end.
+    pub async fn typed(&mut self) -> Option<String> {
+        self.lines.as_mut()?.recv().await
     }
 
     /// Shows a request. Where nobody sits, it says how to decide elsewhere.
     pub fn ask(&mut self, approval: Approval, notes: &mut impl Write) -> Outcome {
         write!(notes, "\n{}", shown(&approval, self.look))?;
-        match &mut self.lines {
-            None => writeln!(notes, "{}", how_to_decide(&approval))?,
-            Some(lines) => {
-                if let Lines::Unread = lines {
-                    *lines = Lines::Own(read_lines());
-                }
-                // What was typed before the question was seen is no answer to it.
-                while lines.try_next().is_some() {}
-                prompt(&approval, notes)?;
-            }
+        if self.here {
+            let lines = self.lines.get_or_insert_with(read_lines);
+            // What was typed before the question was seen is no answer to it.
+            while lines.try_recv().is_ok() {}
+            prompt(&approval, notes)?;
+        } else {
+            writeln!(notes, "{}", how_to_decide(&approval))?;
         }
         notes.flush()?;
         self.asked.push(approval);
+        Ok(())
+    }
+
+    /// Shows a notice, once.
+    pub fn notice(&mut self, notice: &NoticeEntry, notes: &mut impl Write) -> Outcome {
+        if self.told.insert(notice.id) {
+            writeln!(notes, "{}", notice_line(notice, self.look))?;
+        }
+        Ok(())
+    }
+
+    /// Shows the notices that came since the last look. A daemon that is away has none.
+    pub async fn news(&mut self, notes: &mut impl Write) -> Outcome {
+        let Ok(mut client) = connect(self.paths, false).await else { return Ok(()) };
+        let listed: NoticeList = decode(client.get("notices").await?)?;
+        let since = Some(self.since);
+        for notice in listed.sent.iter().rev().filter(|notice| notice.sent >= since) {
+            self.notice(notice, notes)?;
+        }
         Ok(())
     }
 
@@ -224,14 +247,13 @@ impl<'a> Desk<'a> {
 
     /// The owner's next line; never, while nothing is asked or nobody sits here.
     pub async fn line(&mut self) -> String {
-        let lines = self.lines.as_mut().filter(|_| !self.asked.is_empty());
-        match lines.and_then(Lines::receiver) {
-            Some(lines) => match lines.recv().await {
-                Some(line) => line,
-                None => std::future::pending().await,
-            },
-            None => std::future::pending().await,
+        if self.here
+            && !self.asked.is_empty()
+            && let Some(line) = self.typed().await
+        {
+            return line;
         }
+        std::future::pending().await
     }
 
     /// Takes a line as the answer to the first request.
@@ -250,20 +272,6 @@ impl<'a> Desk<'a> {
             notes.flush()?;
         }
         Ok(())
-    }
-}
-
-impl Lines<'_> {
-    fn receiver(&mut self) -> Option<&mut mpsc::Receiver<String>> {
-        match self {
-            Lines::Unread => None,
-            Lines::Own(lines) => Some(lines),
-            Lines::Shared(lines) => Some(lines),
-        }
-    }
-
-    fn try_next(&mut self) -> Option<String> {
-        self.receiver()?.try_recv().ok()
     }
 }
 
@@ -292,7 +300,7 @@ fn understood(approval: &Approval, line: &str) -> Option<DecideRequest> {
 }
 
 /// Standard input by lines, from a thread of its own: a read of a terminal cannot be given up.
-pub fn read_lines() -> mpsc::Receiver<String> {
+fn read_lines() -> mpsc::Receiver<String> {
     let (tx, rx) = mpsc::channel(1);
     std::thread::spawn(move || {
         let mut input = io::stdin().lock();

@@ -1,7 +1,7 @@
 //! `ask` and `chat`: the answer as it is made, then what it stands on. The daemon does the thinking;
 //! leaving in the middle tells it to stop.
 
-use super::approvals::{Desk, notice_line, read_lines};
+use super::approvals::Desk;
 use super::args;
 use super::client::Events;
 use super::exit::{Exit, Failure, Outcome};
@@ -11,7 +11,6 @@ use crate::config::paths::Paths;
 use crate::protocol::http::{AskEvent, AskRequest, AskResponse};
 use crate::types::Citation;
 use std::io::{self, Write};
-use tokio::sync::mpsc;
 
 /// Characters of a quote that are shown.
 const QUOTE: usize = 160;
@@ -67,7 +66,7 @@ async fn stream(
             }
             Some(AskEvent::Approval(approval)) => desk.ask(*approval, notes)?,
             Some(AskEvent::ApprovalEnded { id }) => desk.ended(&id, notes)?,
-            Some(AskEvent::Notice(notice)) => writeln!(notes, "{}", notice_line(&notice, look))?,
+            Some(AskEvent::Notice(notice)) => desk.notice(&notice, notes)?,
             Some(AskEvent::Progress(report)) => {
                 let far = if report.total == 0 {
                     String::new()
@@ -136,11 +135,12 @@ pub async fn chat(paths: &Paths, start: bool, args: args::Chat, out: &mut impl W
     // Says at once what is wrong with the daemon, not after the first question.
     drop(connect(paths, start).await?);
     let mut session = args.session;
-    let mut lines = read_lines();
+    let mut desk = Desk::talking(paths, look);
     loop {
+        desk.news(&mut io::stderr()).await?;
         prompt(out, look)?;
         let line = tokio::select! {
-            line = lines.recv() => line,
+            line = desk.typed() => line,
             _ = tokio::signal::ctrl_c() => None,
         };
         let question = match line.as_deref().map(str::trim) {
@@ -153,7 +153,7 @@ pub async fn chat(paths: &Paths, start: bool, args: args::Chat, out: &mut impl W
             Some(question) => question.to_owned(),
         };
         let answered = tokio::select! {
-            answered = turn(paths, start, question, (&mut session, &mut lines), out, look) => Some(answered),
+            answered = turn(paths, start, question, (&mut session, &mut desk), out, look) => Some(answered),
             _ = tokio::signal::ctrl_c() => None,
         };
         match answered {
@@ -181,15 +181,16 @@ async fn turn(
     paths: &Paths,
     start: bool,
     question: String,
-    (session, lines): (&mut Option<String>, &mut mpsc::Receiver<String>),
+    (session, desk): (&mut Option<String>, &mut Desk<'_>),
     out: &mut impl Write,
     look: Look,
 ) -> Outcome {
     let request = AskRequest { question, session: session.clone(), stream: true, no_tools: false };
     let mut client = connect(paths, start).await?;
     let events = client.events("ask", &request).await?;
-    let (mut desk, notes) = (Desk::sharing(paths, look, lines), &mut io::stderr());
-    let answer = stream(events, session, out, notes, &mut desk, look).await?;
+    desk.start_anew();
+    let notes = &mut io::stderr();
+    let answer = stream(events, session, out, notes, desk, look).await?;
     footer(&answer, out, notes, look)
 }
 

@@ -216,8 +216,8 @@ fn a_forced_call_always_satisfies_its_schema() {
     assert!(matches!(finish, Finish::ToolCalls | Finish::Length));
 }
 
-/// What the page of figures calls "schema-valid": every call that comes to an end, of a model that knows
-/// nothing, satisfies its schema, as another implementation judges it.
+/// Every call that comes to an end satisfies its schema, as another implementation judges it, although the
+/// model knows nothing. One that is cut by its length is no call.
 #[test]
 fn calls_satisfy_a_thousand_made_up_schemas() {
     let place = Place::new();

@@ -138,7 +138,7 @@ pub async fn measure(wanted: &Wanted, folder: &Path) -> Result<Figures, BenchErr
 
 /// An object of about 1 KB.
 fn kilobyte() -> String {
-    let items: Vec<Value> = (0..12)
+    let items: Vec<Value> = (0..15)
         .map(|n| json!({ "id": n, "name": format!("item number {n}"), "price": 1.25, "tags": ["a", "böe"] }))
         .collect();
     json!({ "query": "what is there to be found here?", "limit": 20, "items": items }).to_string()

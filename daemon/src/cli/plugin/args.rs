@@ -1,7 +1,9 @@
 //! `familiar plugin` as people type it. Declarations only.
 
 use super::super::args::Json;
-use clap::{Args, Subcommand, ValueEnum};
+use super::embedded;
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
@@ -11,8 +13,8 @@ pub enum Plugin {
         /// What it is called: a-z, 0-9 and `-`; the folder is called so, too
         name: PathBuf,
         /// What it is written in
-        #[arg(long, value_enum, default_value_t = Language::Rust)]
-        language: Language,
+        #[arg(long, default_value = "rust", value_parser = PossibleValuesParser::new(embedded::languages()))]
+        language: String,
         /// Use the SDK in this folder instead of the one in the program
         #[arg(long, value_name = "FOLDER")]
         sdk: Option<PathBuf>,
@@ -67,13 +69,6 @@ pub enum Plugin {
     },
     /// Keep a credential that a plugin's requests need; the value is read from standard input
     Secret { name: String, credential: String },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Language {
-    Rust,
-    C,
-    Python,
 }
 
 #[derive(Debug, Args)]

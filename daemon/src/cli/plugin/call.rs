@@ -1,7 +1,7 @@
 //! `plugin call|secret`: a tool called by the owner's hand, and a credential given. What the tool says goes
 //! to standard output; log lines, progress and what waits for a yes go to standard error.
 
-use super::super::approvals::{Desk, notice_line};
+use super::super::approvals::Desk;
 use super::super::client::{decode, segment};
 use super::super::exit::{Exit, Failure, Outcome};
 use super::super::output::{self, Look, harmless, one_line};
@@ -64,7 +64,7 @@ fn meanwhile(event: OwnerEvent, desk: &mut Desk<'_>, notes: &mut impl Write, loo
         }
         OwnerEvent::Approval(approval) => desk.ask(*approval, notes)?,
         OwnerEvent::ApprovalEnded { id } => desk.ended(&id, notes)?,
-        OwnerEvent::Notice(notice) => writeln!(notes, "{}", notice_line(&notice, look))?,
+        OwnerEvent::Notice(notice) => desk.notice(&notice, notes)?,
     }
     Ok(())
 }

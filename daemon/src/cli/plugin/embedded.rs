@@ -48,6 +48,15 @@ pub const SDK: &[(&str, &[u8])] = files![
     "wit/plugin.wit",
 ];
 
+/// What there are templates for.
+pub fn languages() -> Vec<&'static str> {
+    let mut all: Vec<&str> =
+        SDK.iter().filter_map(|(path, _)| Some(path.strip_prefix("template/")?.split_once('/')?.0)).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -24,7 +24,7 @@ use std::path::Path;
 /// Does what `plugin` was told to.
 pub async fn plugin(paths: &Paths, start: bool, args: Plugin, out: &mut impl Write, look: Look) -> Outcome {
     match args {
-        Plugin::New { name, language, sdk } => new::new(paths, &name, language, sdk.as_deref(), out),
+        Plugin::New { name, language, sdk } => new::new(paths, &name, &language, sdk.as_deref(), out),
         Plugin::Build { folder, dev, json } => build::build(paths, &folder, dev, json, out, look).await,
         Plugin::Test { folder, json } => test::test(paths, &folder, json, out, look).await,
         Plugin::Install(args) => install::install(paths, start, &args, out, look).await,

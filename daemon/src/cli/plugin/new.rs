@@ -2,7 +2,6 @@
 //! program. It writes that folder, and the SDK beside the owner's data; it asks no network.
 
 use super::super::exit::{Exit, Failure, Outcome};
-use super::args::Language;
 use super::{embedded, file_failure};
 use crate::config::paths::Paths;
 use crate::plugins::manifest::check_name;
@@ -13,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub fn new(
     paths: &Paths,
     folder: &Path,
-    language: Language,
+    language: &str,
     sdk: Option<&Path>,
     out: &mut impl Write,
 ) -> Outcome {
@@ -34,7 +33,7 @@ pub fn new(
     let module = name.replace('-', "_");
     let filled =
         |text: &str| text.replace("{{name}}", name).replace("{{crate}}", &module).replace("{{sdk}}", sdk);
-    let template = format!("template/{}/", word(language));
+    let template = format!("template/{language}/");
     for (path, bytes) in embedded::SDK {
         let Some(below) = path.strip_prefix(&template) else { continue };
         // Under its own name, cargo would take the template for a crate, and git leave it out.
@@ -44,19 +43,11 @@ pub fn new(
         write(&file, text.as_bytes()).map_err(|error| file_failure(&file, &error))?;
     }
     let shown = folder.display();
-    writeln!(out, "{shown} holds a plugin in {}. Next:", word(language))?;
+    writeln!(out, "{shown} holds a plugin in {language}. Next:")?;
     writeln!(out, "  familiar plugin test {shown}")?;
     writeln!(out, "  familiar plugin build {shown}")?;
     writeln!(out, "  familiar plugin install {shown}")?;
     Ok(())
-}
-
-fn word(language: Language) -> &'static str {
-    match language {
-        Language::Rust => "rust",
-        Language::C => "c",
-        Language::Python => "python",
-    }
 }
 
 /// The SDK of this very program, beside the data. Plugins name it by this path, so it stays.
@@ -79,4 +70,28 @@ fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
         fs::create_dir_all(folder)?;
     }
     fs::write(file, bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugins::manifest::Manifest;
+
+    #[test]
+    fn a_new_plugin_is_whole_in_every_language() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = Paths::under(&home.path().join("home"));
+        for language in embedded::languages() {
+            let folder = home.path().join(format!("my-{language}"));
+            new(&paths, &folder, language, None, &mut Vec::new()).unwrap();
+            let manifest = Manifest::parse(&fs::read_to_string(folder.join("plugin.toml")).unwrap()).unwrap();
+            assert!(manifest.name == format!("my-{language}") && manifest.build.is_some());
+            let again = new(&paths, &folder, language, None, &mut Vec::new()).unwrap_err();
+            assert!(again.to_string().contains("there already"), "{again}");
+        }
+        let sdk = paths.data.join("sdk").join(env!("CARGO_PKG_VERSION"));
+        assert!(sdk.join("macros/Cargo.toml").exists() && sdk.join("wit/plugin.wit").exists());
+        let bad = new(&paths, &home.path().join("Bad__Name"), "rust", None, &mut Vec::new()).unwrap_err();
+        assert_eq!(bad.code(), 2);
+    }
 }

@@ -4,7 +4,7 @@
 /// The pattern of a format; `None` for a format that JSON Schema does not know, which means nothing.
 pub fn pattern(format: &str) -> Option<&'static str> {
     Some(match format {
-        "date" => concat!("^", "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])", "$"),
+        "date" => "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$",
         "time" => {
             "^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
         }

@@ -109,10 +109,6 @@ impl Rules {
         self.rule(Expr::Seq(parts))
     }
 
-    pub fn len(&self) -> usize {
-        self.rules.len()
-    }
-
     /// Whether there are more rules than a grammar may have.
     pub fn too_many(&self) -> bool {
         self.rules.len() > MAX_RULES

@@ -113,6 +113,7 @@ fn named(value: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
             // Of an object of which nothing is said, a model that knows nothing writes on and on.
             if all.is_empty() {
                 schema.insert("additionalProperties".into(), json!({ "type": "boolean" }));
+                schema.insert("propertyNames".into(), json!({ "maxLength": 15 }));
             }
             schema.insert("properties".into(), Value::Object(all));
             Value::Object(schema)
@@ -126,10 +127,13 @@ fn others(value: BoxedStrategy<Value>) -> impl Strategy<Value = Map<String, Valu
     prop_oneof![
         4 => Just(Map::new()),
         2 => Just(map(json!({ "additionalProperties": false }))),
-        1 => value.prop_map(move |value| map(json!({ "additionalProperties": value, "maxProperties": 5 }))),
+        1 => value.prop_map(move |value| map(json!({
+            "additionalProperties": value, "maxProperties": 4, "propertyNames": { "maxLength": 15 },
+        }))),
         1 => Just(map(json!({
             "patternProperties": { "^x-": { "type": "integer", "minimum": 0 }, "é$": { "type": "boolean" } },
             "additionalProperties": false,
+            "propertyNames": { "maxLength": 15 },
             "maxProperties": 6,
         }))),
         1 => Just(map(json!({

@@ -19,10 +19,10 @@ const MEMORY: usize = 1 << 30;
 pub const TABLE_ENTRIES: usize = 100_000;
 /// Bytes of stack for WebAssembly; deeper recursion is a trap.
 pub const STACK: usize = 512 << 10;
-/// How often running code looks at the time.
-const TICK: Duration = Duration::from_millis(10);
+/// How often running code looks at the time. A call that begins just after a tick ends a whole one late.
+const TICK: Duration = Duration::from_millis(5);
 /// Ticks without a call after which the clock stops.
-const LINGER: u32 = 200;
+const LINGER: u32 = 400;
 
 /// An engine for the machine at hand.
 ///
