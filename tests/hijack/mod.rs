@@ -3,6 +3,7 @@
 //! with one question each at most. Model, plugins, index and web server are real; only minds are scripted.
 
 mod attacks;
+mod bundled;
 mod guests;
 mod model;
 mod owner;
