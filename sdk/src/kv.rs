@@ -27,6 +27,11 @@ pub fn set<T: Serialize + ?Sized>(key: &str, value: &T) -> Result<(), Error> {
     host::set(key, &encode(key, value)?)
 }
 
+/// Stores a value under a key that is free; false if it is not.
+pub fn create<T: Serialize + ?Sized>(key: &str, value: &T) -> Result<bool, Error> {
+    host::swap(key, None, &encode(key, value)?)
+}
+
 /// Changes a value so that no other call's change is lost: `change` is given what is there, and runs
 /// again if it was changed meanwhile. Returns what was stored.
 pub fn update<T, F>(key: &str, mut change: F) -> Result<T, Error>

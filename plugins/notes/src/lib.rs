@@ -7,8 +7,6 @@ use familiar_sdk::serde::Serialize;
 use familiar_sdk::{Error, Output, Result, kv, tool};
 use note::Note;
 
-/// Where the last number given out is kept.
-const LAST: &str = "last";
 /// Notes that one answer lists.
 const LISTED: usize = 50;
 
@@ -19,9 +17,13 @@ fn add(
     text: String,
 ) -> Result<Output> {
     let text = note::checked(&text)?;
-    let number = kv::update(LAST, |last: Option<u32>| last.unwrap_or(0).saturating_add(1))?;
-    let note = Note { number, text };
-    kv::set(&note::key(number), &note.text)?;
+    let last = kv::keys(note::PREFIX)?.iter().filter_map(|key| note::number(key)).max();
+    let mut note = Note { number: last.unwrap_or(0).saturating_add(1), text };
+    // One write, which the owner may be asked about; another call may have taken the number meanwhile.
+    while !kv::create(&note::key(note.number), &note.text)? {
+        note.number = note.number.checked_add(1).ok_or_else(|| Error::failed("no number is free"))?;
+    }
+    let number = note.number;
     Ok(Output::text(format!("Noted as number {number}.")).with_data(&note))
 }
 
