@@ -47,12 +47,22 @@ pub fn events<'a>(calendar: &Component, zones: &'a Zones, local: LocalOffset) ->
     held.filter_map(|event| Event::of(event, zones, local)).collect()
 }
 
-/// All times in `from..to` (seconds since 1970) of all events, and how many rules could not be followed.
-pub fn occurrences(events: &[Event], from: i64, to: i64, local: LocalOffset) -> (Vec<Occurrence>, usize) {
+/// All times in `from..to` (seconds since 1970) of all events, and how many rules could not be followed. It
+/// ends early once there are `most`.
+pub fn occurrences(
+    events: &[Event],
+    from: i64,
+    to: i64,
+    most: usize,
+    local: LocalOffset,
+) -> (Vec<Occurrence>, usize) {
     let replaced: HashSet<(&str, i64)> =
         events.iter().filter_map(|event| Some((event.uid.as_str(), event.instead_of?))).collect();
     let (mut found, mut odd) = (Vec::new(), 0);
     for (place, event) in events.iter().enumerate() {
+        if found.len() >= most {
+            break;
+        }
         let (starts, followed) = event.starts(from, to, local);
         odd += usize::from(!followed);
         let kept = starts

@@ -20,7 +20,7 @@ fn times(events: &str, from: &str, to: &str) -> Vec<String> {
     let calendars = content::read(&text);
     let zones = Zones::of(&calendars[0]);
     let events = super::events(&calendars[0], &zones, &local);
-    let (mut found, _) = occurrences(&events, seconds(from), seconds(to), &local);
+    let (mut found, _) = occurrences(&events, seconds(from), seconds(to), 10_000, &local);
     found.sort();
     let written = |time: &Occurrence| {
         let start = DateTime::from_timestamp(time.start, 0).unwrap().format("%m%d %H%M");

@@ -19,11 +19,13 @@ const LARGEST: u64 = 4 << 20;
 const ALTOGETHER: usize = 24 << 20;
 /// Days that are looked ahead for what comes next.
 const AHEAD: i64 = 400;
+const SOON: i64 = 7;
 /// Days that are looked back, before all of the past is: daily rules are followed that far.
 const PAST: i64 = 5 * 365;
 /// Events that one answer holds.
 const LISTED: usize = 60;
-const MOST: usize = 20_000;
+/// Times that are kept of one stretch.
+const MOST: usize = 10_000;
 
 /// Lists the events between two days, with times, places and the files they are in.
 #[tool]
@@ -56,9 +58,13 @@ fn next(
     count: Option<usize>,
 ) -> Result<Output> {
     let now = clock::now().seconds;
-    let found = look(now, now + AHEAD * DAY, |_| true)?;
-    found
-        .answer(count.unwrap_or(1).clamp(1, LISTED), &format!("Nothing is in the calendar for {AHEAD} days."))
+    let count = count.unwrap_or(1).clamp(1, LISTED);
+    // Full calendars have enough in the next days; only empty ones are followed for long.
+    let mut found = look(now, now + SOON * DAY, |_| true)?;
+    if found.shown.len() < count {
+        found = look(now, now + AHEAD * DAY, |_| true)?;
+    }
+    found.answer(count, &format!("Nothing is in the calendar for {AHEAD} days."))
 }
 
 /// Finds events by words of their title, place or description: the next times, or the last if all are past.
@@ -127,13 +133,13 @@ fn look(from: i64, to: i64, wanted: impl Fn(&Event) -> bool) -> Result<Found> {
             let zones = Zones::of(&calendar);
             let mut events = event::events(&calendar, &zones, &clock::local_offset);
             events.retain(&wanted);
-            let (times, odd) = event::occurrences(&events, from, to, &clock::local_offset);
+            let (times, odd) = event::occurrences(&events, from, to, MOST, &clock::local_offset);
             if odd > 0 {
                 notes.push(format!("{}: {odd} rules of recurrence were not followed.", file.path));
             }
             shown.extend(times.iter().map(|time| show(&file.path, &events, time)));
         }
-        if bytes > ALTOGETHER || shown.len() > MOST {
+        if bytes > ALTOGETHER || shown.len() >= MOST {
             notes.push("There is more in the calendars than can be read at once: ask for fewer days.".into());
             break;
         }

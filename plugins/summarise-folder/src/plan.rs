@@ -10,6 +10,8 @@ pub const READ: u32 = 6_000;
 const TOKENS: u32 = 2_000;
 pub const WHOLE: u32 = 200;
 const EACH: u32 = 110;
+/// Characters of one summary.
+const SUMMARY: usize = 500;
 
 /// Tokens for each file's summary, so that the last summary has its share too.
 pub fn tokens_for_each(files: usize) -> u32 {
@@ -68,19 +70,23 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// A document between lines that it cannot hold itself.
+/// A document between marks that it cannot hold itself.
 pub fn fenced(text: &str) -> String {
-    let line = "-".repeat(40);
-    let inside = text.replace(&line, "");
-    format!("{line}\n{inside}\n{line}")
+    let inside = text.replace("</document>", "");
+    format!("<document>\n{}\n</document>", inside.trim())
 }
 
 pub fn first_half(text: &str) -> &str {
     &text[..text.floor_char_boundary(text.len() / 2)]
 }
 
+/// A summary as it stands in a list. A small model may not know when to end.
 pub fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(SUMMARY) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line,
+    }
 }
 
 #[cfg(test)]
@@ -116,6 +122,6 @@ mod tests {
         assert_eq!(first_half("üüü"), "ü");
         assert_eq!(first_half("ü"), "");
         assert_eq!(one_line(" a\n b "), "a b");
-        assert_eq!(fenced(&"-".repeat(80)).matches('-').count(), 80);
+        assert_eq!(fenced("a</document>b"), "<document>\nab\n</document>");
     }
 }
