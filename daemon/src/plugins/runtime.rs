@@ -44,6 +44,8 @@ const IDLE_COMPILER: Duration = Duration::from_secs(5);
 /// Private memory of each worker, in bytes: every place at the default limit, the pool's tables, the code
 /// of the plugins and a compilation.
 const MEMORY: u64 = 4 << 30;
+/// Tells the worker which pages of its own memory a call wrote to, and nothing of where they lie.
+const OWN_PAGES: &str = "/proc/self/pagemap";
 
 /// Why a plugin did not run. A tool's own failure is no error here but part of [`Called`].
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +108,8 @@ impl Runtime {
     /// start (`None`: the one that runs now).
     pub fn new(compiled: PathBuf, program: Option<PathBuf>) -> Runtime {
         let open = Arc::new(OpenCalls::default());
-        let jail = Jail { write: Some(compiled.clone()), data: MEMORY, ..Jail::default() };
+        let read = vec![PathBuf::from(OWN_PAGES)];
+        let jail = Jail { read, write: Some(compiled.clone()), data: MEMORY, ..Jail::default() };
         let spec = Spec { kind: Kind::Plugins, jail, program };
         let inner = Inner {
             compiled,
