@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod engine;
+pub mod eval;
 pub mod extract;
 pub mod index;
 pub mod learn;

@@ -4,6 +4,7 @@
 mod args;
 mod ask;
 mod bench;
+mod bench_model;
 mod client;
 mod doctor;
 mod exit;
@@ -64,6 +65,9 @@ fn run(cli: Cli) -> Outcome {
         Command::Index(args) => wait(index::index(&paths()?, start, args, out, look)),
         Command::Search(args) => wait(search::search(&paths()?, start, args, out, look)),
         Command::Learn(args) => wait(learn::learn(&paths()?, args, out, look)),
+        Command::Bench(args::Bench::Model(args)) => {
+            wait(bench_model::bench_model(&paths()?, args, out, look))
+        }
         Command::Bench(args) => bench::bench(args, out),
         Command::Model(args) => wait(model::model(&paths()?, start, args, out, look)),
     }

@@ -6,7 +6,7 @@ use super::batch::{Feed, Model, Sampled, Token};
 use super::format::{self, Grammar};
 use super::template::{Guard, Spellings, Template};
 use crate::llama::{self, backend, reason, system_line};
-use crate::protocol::frames::{Fault, Generate, Load, ModelInfo, Sampling};
+use crate::protocol::frames::{Fault, Generate, Load, ModelInfo, Sampling, Scored};
 use crate::types::ToolFormat;
 use familiar_gguf::Header;
 use llama_cpp_2::context::LlamaContext;
@@ -172,6 +172,14 @@ impl Weights {
         Ok(Host { weights: self, context, batch: LlamaBatch::new(GPU_GRID, 1) })
     }
 
+    /// The tokens of a text in which nothing is a control token, after the one that begins a text.
+    fn plain_tokens(&self, text: &str) -> Vec<Token> {
+        let vocab = self.model.vocab();
+        let bos = Some(vocab.bos().0).filter(|bos| *bos >= 0 && vocab.should_add_bos());
+        let tokens = vocab.tokenize(text.as_bytes(), false, false);
+        bos.into_iter().chain(tokens.iter().map(|token| token.0)).collect()
+    }
+
     fn tokenize(&self, prompt: &str, sentinel: char) -> Vec<Token> {
         let vocab = self.model.vocab();
         let mut tokens = Vec::new();
@@ -185,6 +193,13 @@ impl Weights {
         }
         tokens
     }
+}
+
+/// Negative log-likelihood of a token, in nats.
+fn surprise(logits: &[f32], token: Token) -> f64 {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|logit| f64::from(logit - most).exp()).sum();
+    sum.ln() - f64::from(logits[token as usize] - most)
 }
 
 /// A loaded model with its KV cache.
@@ -280,12 +295,41 @@ impl Model for Host<'_> {
         }
     }
 
+    fn score(&mut self, sequence: usize, text: &str) -> Result<Scored, Fault> {
+        let tokens = self.weights.plain_tokens(text);
+        let limit = self.weights.info.context;
+        if tokens.len() > limit as usize {
+            return Err(Fault::PromptTooLong { tokens: tokens.len() as u32, limit });
+        }
+        self.keep(sequence, 0);
+        let scored = self.predict(sequence, &tokens);
+        self.keep(sequence, 0);
+        scored
+    }
+
     fn called_tool(&self, sampler: &Sampler) -> bool {
         sampler.offers_tools && sampler.format.find(&String::from_utf8_lossy(&sampler.answer)).is_some()
     }
 }
 
 impl Host<'_> {
+    /// Reads the tokens in an empty sequence and adds up how surprising each one after the first is.
+    fn predict(&mut self, sequence: usize, tokens: &[Token]) -> Result<Scored, Fault> {
+        let mut scored = Scored::default();
+        for (cell, part) in tokens.chunks(self.weights.grid).enumerate() {
+            let begin = cell * self.weights.grid;
+            let feed = |(at, &token)| Feed { sequence, position: begin + at, token, last: true };
+            self.decode(&part.iter().enumerate().map(feed).collect::<Vec<_>>())?;
+            for at in 0..part.len() {
+                let Some(&next) = tokens.get(begin + at + 1) else { break };
+                scored.nats += surprise(self.context.get_logits_ith(at as i32), next);
+                scored.tokens += 1;
+                scored.bytes += self.piece(LlamaToken(next), true).len() as u64;
+            }
+        }
+        Ok(scored)
+    }
+
     fn grammar(&self, grammar: &Grammar) -> Result<LlamaSampler, Fault> {
         let model = &self.weights.model;
         let made = match &grammar.trigger {

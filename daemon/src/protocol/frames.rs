@@ -45,6 +45,8 @@ pub enum Request {
     Generate(Box<Generate>),
     /// engine: tokens of the prompt that `Generate` would make. Answered by [`Reply::Count`].
     Count(Box<Generate>),
+    /// engine: how well the model predicts this text, read on its own. Answered by [`Reply::Scored`].
+    Score(String),
     /// extract: text of the file whose descriptor travels with this request.
     Extract(Extract),
     /// train: go on with a job to its end. Events: [`Event::Step`]s. Answered by [`Reply::Trained`].
@@ -91,6 +93,7 @@ pub enum Reply {
     Loaded(ModelInfo),
     Generated { finish: Finish, usage: Usage, timings: Timings },
     Count(u32),
+    Scored(Scored),
     Extracted(Extracted),
     Trained(Trained),
     PluginLoaded(plugins::Loaded),
@@ -262,6 +265,17 @@ pub struct Extract {
 pub struct Train {
     /// The job's folder, which the worker may read and write.
     pub folder: String,
+}
+
+/// How well a model predicts a text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Scored {
+    /// Negative log-likelihood of the predicted tokens, in nats.
+    pub nats: f64,
+    /// Predicted tokens; the first of a text is not, where the model has no token for its beginning.
+    pub tokens: u64,
+    /// Bytes that they stand for.
+    pub bytes: u64,
 }
 
 /// One step of training, as a line of the job's log has it.
