@@ -162,6 +162,15 @@ mod tests {
         let mut out = Vec::new();
         table(&report, 5_900_000, &mut out, PLAIN).unwrap();
         expect![[r#"
+            small  5.4 M parameters, 5.9 MB
+
+            right tool of 6, never seen before                    90.0 %  (85.1 to  93.4)  180/200
+            uses the previous turn                                 0.0 %  ( 0.0 to   1.9)  0/200
+
+            English documentation  1.50 bits a byte (gzip -9 2.70, xz -9e 2.60)
+            decoding               300 tokens/s
+            answers                80 characters on average
+            took                   2 min 10 s
         "#]]
         .assert_eq(&String::from_utf8(out).unwrap());
     }

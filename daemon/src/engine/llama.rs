@@ -118,6 +118,7 @@ impl Weights {
             tools: template.renders_tools(),
             tool_format,
             grounded_only: flag("familiar.grounded_only"),
+            quotes: flag("familiar.quotes") || flag("familiar.grounded_only"),
             passages: hint("familiar.passages"),
             passage_chars: hint("familiar.passage_chars"),
             system: system_line(),
@@ -215,10 +216,17 @@ pub struct Sampler {
     grammar: Option<LlamaSampler>,
     /// The grammar rules from here on; before, an answer may be free text.
     ruled: bool,
+    /// An answer that begins with `[` is ruled by the grammar too.
+    may_quote: bool,
     offers_tools: bool,
     format: ToolFormat,
     /// The answer so far, as the grammar sees it.
     answer: Vec<u8>,
+}
+
+/// Whether the answer so far holds a call's or a quote's beginning.
+fn opens(answer: &[u8], format: ToolFormat, may_quote: bool) -> bool {
+    (may_quote && answer.first() == Some(&b'[')) || format.find(&String::from_utf8_lossy(answer)).is_some()
 }
 
 impl Model for Host<'_> {
@@ -246,11 +254,12 @@ impl Model for Host<'_> {
         validate(&request.sampling)?;
         let format = self.weights.info.tool_format;
         let grammar = format::grammar(request, format)?;
-        let ruled = grammar.as_ref().is_some_and(|grammar| grammar.trigger.is_none());
+        let ruled = grammar.as_ref().is_some_and(|grammar| grammar.triggers.is_empty());
         Ok(Sampler {
             chain: chain(&request.sampling),
             grammar: grammar.map(|grammar| self.grammar(&grammar)).transpose()?,
             ruled,
+            may_quote: request.quotes.is_some(),
             offers_tools: !request.tools.is_empty() && request.tool_choice != crate::types::ToolChoice::None,
             format,
             answer: Vec::new(),
@@ -332,15 +341,9 @@ impl Host<'_> {
 
     fn grammar(&self, grammar: &Grammar) -> Result<LlamaSampler, Fault> {
         let model = &self.weights.model;
-        let made = match &grammar.trigger {
-            None => LlamaSampler::grammar(model, &grammar.text, "root"),
-            Some(trigger) => LlamaSampler::grammar_lazy_patterns(
-                model,
-                &grammar.text,
-                "root",
-                std::slice::from_ref(trigger),
-                &[],
-            ),
+        let made = match grammar.triggers.as_slice() {
+            [] => LlamaSampler::grammar(model, &grammar.text, "root"),
+            triggers => LlamaSampler::grammar_lazy_patterns(model, &grammar.text, "root", triggers, &[]),
         };
         made.map_err(|_| {
             Fault::Invalid(format!(
@@ -359,9 +362,8 @@ impl Host<'_> {
         let Some(grammar) = &mut sampler.grammar else { return true };
         let length = sampler.answer.len();
         sampler.answer.extend(self.piece(token, true));
-        let opens =
-            !sampler.ruled && sampler.format.find(&String::from_utf8_lossy(&sampler.answer)).is_some();
-        // Accepting may fail only where free text turns into a call, so only there a way back is kept.
+        let opens = !sampler.ruled && opens(&sampler.answer, sampler.format, sampler.may_quote);
+        // Accepting may fail only where free text turns into a call or a quote, so only there a way back is kept.
         let before = opens.then(|| grammar.clone());
         let accepted = grammar.try_accept(token).is_ok();
         match before {

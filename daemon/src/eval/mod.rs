@@ -185,7 +185,7 @@ fn agent(model: &ModelInfo, case: &Case, passages: &[Passage], tools: Vec<ToolSp
     profile.passages = passages.len();
     if case.kind == Kind::Call {
         // Tools are insisted on, as a client can.
-        (profile.tools, profile.grounded_only) = (true, false);
+        (profile.tools, profile.grounded_only, profile.quotes) = (true, false, false);
     }
     let history = case.before.iter().flat_map(|(asked, answered)| {
         [Message::new(Role::User, asked), Message::new(Role::Assistant, answered)]

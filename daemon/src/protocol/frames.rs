@@ -189,6 +189,8 @@ pub struct ModelInfo {
     pub tool_format: ToolFormat,
     /// Trained to answer from passages only: tools are not offered unless a client insists.
     pub grounded_only: bool,
+    /// Trained to answer from passages in their own words: an answer that begins with `[n]` is held to them.
+    pub quotes: bool,
     /// Passages in a prompt and characters in each that this model does best with; 0 = no opinion.
     pub passages: u32,
     pub passage_chars: u32,
@@ -216,6 +218,8 @@ pub struct Quotes {
     pub otherwise: Option<String>,
     /// Characters that an answer has at least, where its passage goes on so long.
     pub at_least: u32,
+    /// Only an answer that begins with `[` is held to the passages; it may as well be other words, or a tool call.
+    pub free: bool,
 }
 
 /// A sentence of a passage, and what stands between it and the next.
