@@ -143,10 +143,23 @@ def look_back(shape, common, steps):
     return q, k
 
 
+def look_elsewhere(shape, common, sink):
+    """The same for a head that must not look at its own place: there the turning pairs of query and key are opposed."""
+    q, k = torch.zeros(shape.head, shape.dim), torch.zeros(shape.head, shape.dim)
+    for i in range(6):
+        k[2 * i] = 0.4 * common
+        q[2 * i] = -0.4 * common
+    # Where nothing matches, the tokens that begin a turn are looked at.
+    q[-1], k[-1] = common, 0.9 * sink
+    return q, k
+
+
 def initialise(model, pieces, seed=0):
-    """Start with the prior that makes copying and matching easy. Embeddings are sums: a part that all forms of a word share, one
-    for a space before it, one for a capital, and one of its own. Some heads look back, some compare contents (Q and K
-    alike) on the pairs that do not turn, and values pass contents on."""
+    """Start with the prior that makes copying and matching easy. Embeddings are sums: a part that all forms of a word share,
+    one for a space before it, one for a capital, one of its own, and one that all have. In the first layer two heads
+    look one and two tokens back and write what they see in places of its own; then heads compare contents (Q and K
+    alike, on the pairs that do not turn), and in the last two layers a head looks for what came after this token
+    where it stood before. Values pass contents on."""
     g = torch.Generator().manual_seed(seed)
     c = model.c
 
@@ -154,38 +167,61 @@ def initialise(model, pieces, seed=0):
         return torch.randn(*size, generator=g)
 
     with torch.no_grad():
-        shared, common, space, capital = {}, normal(c.dim), normal(c.dim), normal(c.dim)
-        rows = []
-        for piece in pieces:
-            key = stem(piece)
-            if len(key) < 1 or piece.startswith("<"):
-                key = piece
-            if key not in shared:
-                shared[key] = normal(c.dim)
-            word = piece.strip("\u2581")
-            marks = 0.3 * space * (1 if piece.startswith("\u2581") else -1) + 0.3 * capital * (1 if word[:1].isupper() else -1)
-            rows.append(0.75 * shared[key] + 0.4 * normal(c.dim) + marks + 0.8 * common)
-        model.embed.weight.copy_(torch.stack(rows) / math.sqrt(c.dim))
+        embed(model, pieces, normal)
+        common = normal.common
         std = 1 / math.sqrt(c.dim)
-        wide = c.heads * c.head
+        wide, still = c.heads * c.head, c.head - 18
+        # Where the first layer writes what stood one and two tokens back: nothing that all tokens have is there.
+        plane = torch.stack((common, normal.sink), 1)
+        back = torch.linalg.qr(torch.cat((plane, normal(c.dim, 2 * c.head)), 1))[0][:, 2:]
+        seen = without(normal(c.head, c.dim) * std, common)         # how it reads it
         for i, b in enumerate(model.blocks):
             b.qkv.weight.copy_(normal(3 * wide, c.dim) * std * 0.5)
-            b.out.weight.copy_(normal(c.dim, wide) * std * 0.25)
+            b.out.weight.copy_(normal(c.dim, wide) * std * 0.03)   # small: the embeddings must stay readable in all layers
             b.gate_up.weight.copy_(normal(2 * c.ffn, c.dim) * std)
-            b.down.weight.copy_(normal(c.dim, c.ffn) / math.sqrt(c.ffn) * 0.25)
-            if i == 0:
-                for h, steps in enumerate((1, 2)):
-                    q, k = look_back(c, common / common.norm(), steps)
-                    b.qkv.weight[h * c.head:(h + 1) * c.head] = q
-                    b.qkv.weight[wide + h * c.head: wide + (h + 1) * c.head] = k
-            else:
-                for h in range(2):                        # content matching
-                    still = slice(h * c.head + 16, (h + 1) * c.head)
-                    base = normal(c.head - 16, c.dim) * std * 1.9
-                    b.qkv.weight[still] = base
-                    b.qkv.weight[wide:][still] = base
-            for h in range(c.heads):                      # values that are passed on as they are
-                v = normal(c.head, c.dim) * std
-                b.qkv.weight[2 * wide + h * c.head: 2 * wide + (h + 1) * c.head] = v
-                scale = 0.08 if i < c.layers - 2 else 0.15
-                b.out.weight[:, h * c.head:(h + 1) * c.head] += scale * v.T
+            b.down.weight.copy_(normal(c.dim, c.ffn) / math.sqrt(c.ffn) * 0.05)
+            query, key, value = b.qkv.weight.split(wide)
+            for h in range(c.heads):                                # values that are passed on as they are
+                rows = slice(h * c.head, (h + 1) * c.head)
+                value[rows] = without(normal(c.head, c.dim) * std, common)
+                b.out.weight[:, rows] += (0.02 if i < c.layers - 2 else 0.1) * value[rows].T
+            for h in range(2):
+                rows, content = slice(h * c.head, (h + 1) * c.head), slice(h * c.head + 16, (h + 1) * c.head - 2)
+                if i == 0:
+                    query[rows], key[rows] = look_back(c, common, h + 1)
+                    value[rows] = seen
+                    b.out.weight[:, rows] = 0.1 * back[:, rows]
+                    continue
+                if i == 3:
+                    continue                                        # these choose, and are guided to
+                query[rows], key[rows] = look_elsewhere(c, common, normal.sink)
+                base = without(normal(still, c.dim) * std * 1.9, common)
+                if i >= c.layers - 2 and h == 0:
+                    mixed = normal(still, c.head) / math.sqrt(c.head) * 1.2
+                    # This token stood one back from there.
+                    query[content], key[content] = mixed @ seen, mixed @ back[:, :c.head].T
+                else:
+                    query[content] = key[content] = base
+
+
+def without(rows, direction):
+    """The rows with a direction taken out that would only drown the rest."""
+    return rows - (rows @ direction)[:, None] * direction
+
+
+def embed(model, pieces, normal):
+    """The embeddings; leaves the direction that all share at normal.common, and that of control tokens at normal.sink."""
+    dim = model.c.dim
+    shared, common, space, capital, sink = {}, normal(dim), normal(dim), normal(dim), normal(dim)
+    rows = []
+    for piece in pieces:
+        key = stem(piece)
+        if len(key) < 1 or piece.startswith("<"):
+            key = piece
+        if key not in shared:
+            shared[key] = normal(dim)
+        word = piece.strip("\u2581")
+        marks = 0.3 * space * (1 if piece.startswith("\u2581") else -1) + 0.3 * capital * (1 if word[:1].isupper() else -1)
+        rows.append(0.75 * shared[key] + 0.4 * normal(dim) + marks + 0.8 * common + (sink if piece.startswith(("<|", "<s>")) else 0))
+    model.embed.weight.copy_(torch.stack(rows) / math.sqrt(dim))
+    normal.common, normal.sink = common / common.norm(), sink / sink.norm()
