@@ -158,7 +158,7 @@ def initialise(model, pieces, seed=0):
     """Start with the prior that makes copying and matching easy. Embeddings are sums: a part that all forms of a word share,
     one for a space before it, one for a capital, one of its own, and one that all have. In the first layer two heads
     look one and two tokens back and write what they see in places of its own; then heads compare contents (Q and K
-    alike, on the pairs that do not turn), and in the last two layers a head looks for what came after this token
+    alike, on the pairs that do not turn), and in the last two layers they look for what came after this token
     where it stood before. Values pass contents on."""
     g = torch.Generator().manual_seed(seed)
     c = model.c
@@ -196,7 +196,7 @@ def initialise(model, pieces, seed=0):
                     continue                                        # these choose, and are guided to
                 query[rows], key[rows] = look_elsewhere(c, common, normal.sink)
                 base = without(normal(still, c.dim) * std * 1.9, common)
-                if i >= c.layers - 2 and h == 0:
+                if i >= c.layers - 2:
                     mixed = normal(still, c.head) / math.sqrt(c.head) * 1.2
                     # This token stood one back from there.
                     query[content], key[content] = mixed @ seen, mixed @ back[:, :c.head].T
