@@ -1,9 +1,11 @@
 //! The evaluation and the embedded model's recipe have nothing in common: what is measured was never trained on. The
 //! recipe's modules are read as text, with every literal that they can draw from.
 
+use crate::support::{BINARY, Home};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A run of so many words in a row is a sentence's own.
 const RUN: usize = 5;
@@ -79,7 +81,7 @@ fn literal<'a>(module: &'a str, name: &str) -> &'a str {
     let end = rest.match_indices('\n').find(|(at, _)| {
         let next = rest[at + 1..].chars().next().unwrap_or('\n');
         // A new statement begins with a capital or with `def`, and not inside the text of a list.
-        rest[..*at].matches("\"\"\"").count() % 2 == 0
+        rest[..*at].matches("\"\"\"").count().is_multiple_of(2)
             && (next.is_alphabetic() || next == '#' || next == '\n')
     });
     &rest[..end.map_or(rest.len(), |(at, _)| at)]
@@ -180,4 +182,32 @@ fn the_recipes_corpus_leaves_out_what_the_documentation_is_from() {
     assert!(corpus.contains("if left_out(package):\n                    continue"));
     let documentation = std::fs::read_to_string(root().join("tests/eval/documentation.txt")).unwrap();
     assert!(documentation.contains("XZ Utils"));
+}
+
+#[test]
+fn a_model_is_measured_and_one_that_is_not_here_is_told_of() {
+    let home = Home::new();
+    let bench = |model: &str| {
+        Command::new(BINARY)
+            .args(["bench", "model", "--model", model, "--cases", "1", "--json"])
+            .env("FAMILIAR_HOME", home.root())
+            .output()
+            .unwrap()
+    };
+    let done = bench("ember");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let found: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let report = &found["figures"]["report"];
+    let skills: Vec<&str> =
+        report["lines"].as_array().unwrap().iter().map(|line| line["skill"].as_str().unwrap()).collect();
+    let all = ["answer", "cites", "unknown", "wrongly_unknown", "tool", "arguments", "previous_turn"];
+    assert_eq!(skills, all);
+    assert!(report["lines"].as_array().unwrap().iter().all(|line| line["of"] == 1));
+    let text = &report["documentation"];
+    let bits = |key: &str| text[key].as_f64().unwrap();
+    assert!(bits("xz") < bits("gzip") && bits("gzip") < 8.0 && bits("bits_per_byte") < 8.0, "{text}");
+    assert!(text["bytes"].as_u64().unwrap() > 30_000);
+    let missing = bench("nobody");
+    let told = String::from_utf8_lossy(&missing.stderr);
+    assert!(missing.status.code() == Some(5) && told.contains("familiar model list"), "{told}");
 }
