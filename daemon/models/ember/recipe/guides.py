@@ -7,8 +7,8 @@ import rows as r
 from model import Guide
 
 
-def guides(b):
-    """The guides of a batch, and which words of passages stand in a question or an earlier turn."""
+def guides(b, layers):
+    """The guides of a batch for a model of so many layers, and which words of passages stand in a question or an earlier turn."""
     g = Guide()
     n, t = b.shape[:2]
     word, part, mark, gold, group = b[..., r.WORD], b[..., r.PART], b[..., r.MARK], b[..., r.GOLD], b[..., r.GROUP]
@@ -43,6 +43,6 @@ def guides(b):
     mask = choice[:, :, None] & (again & (word > 0))[:, None, :] & (turn[:, :, None] == turn[:, None, :])
     g.add("vote", 3, [2, 3], mask.any(-1).float(), mask=mask)
     copied = (b[..., r.SOURCE] >= 0).float()
-    g.add("copy", 4, [0, 1], copied, index=b[..., r.SOURCE])
-    g.add("copy2", 5, [0, 1], copied, index=b[..., r.SOURCE])
+    g.add("copy", layers - 2, [0, 1], copied, index=b[..., r.SOURCE])
+    g.add("copy2", layers - 1, [0, 1], copied, index=b[..., r.SOURCE])
     return g, asked

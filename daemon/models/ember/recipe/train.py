@@ -42,7 +42,7 @@ NAMES = {r.PICK: "pick", r.FIND: "find", r.REFUSE: "refuse", r.CALL: "call", r.V
 def losses(model, b, with_guides):
     """The loss of the answers, of the guides and of the read-outs, and how often each kind of choice is right."""
     tokens, weight = b[..., r.TOKEN], b[..., r.WEIGHT].float()
-    g, found = guides(b)
+    g, found = guides(b, model.c.layers)
     hidden, states = model.hidden(tokens, g if with_guides else None)
     target = torch.zeros_like(tokens)
     target[:, :-1] = tokens[:, 1:]
