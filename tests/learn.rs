@@ -253,7 +253,7 @@ fn data_that_cannot_be_learned_from_is_an_error_with_its_line_and_nothing_is_wri
             ("\n\n", "is empty"),
             ("{\"text\":\"a\"}\n{\"text\":", "data.jsonl:2: EOF"),
             ("{\"tokens\":[5,6],\"weights\":[0,NaN]}", "data.jsonl:1"),
-            ("{\"tokens\":[5,6],\"weights\":[0,1e40]}", "`weights` is inf"),
+            ("{\"tokens\":[5,6],\"weights\":[0,1e40]}", "out of range"),
             ("{\"tokens\":[5,99999]}", "token 99999 is not one of the model's"),
             ("{\"tokens\":[5,6],\"weights\":[1,0]}", "none of the 1 examples"),
             (&long, "data.jsonl:1: it has"),

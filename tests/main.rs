@@ -2,10 +2,13 @@
 
 mod engine;
 mod eval;
+mod hijack;
 mod hostile;
+mod hostile_guests;
 mod kills;
 mod learn;
 mod live;
+mod plugins;
 mod rooms;
 mod serving;
 mod support;

@@ -24,8 +24,10 @@ const ALLOWED: [(&str, &[&str]); 25] = [
     ("store", &["types", "protocol"]),
     ("plugins", &["types", "protocol", "policy", "worker"]),
     ("egress", &["protocol", "policy"]),
-    ("audit", &["types", "protocol"]),
+    // The store keeps where the log ends.
+    ("audit", &["types", "protocol", "store"]),
     ("approvals", &["types", "protocol", "policy", "store"]),
+    // `worker` only in tests, which open an index.
     (
         "tools",
         &[
@@ -41,6 +43,7 @@ const ALLOWED: [(&str, &[&str]); 25] = [
             "plugins",
             "policy",
             "store",
+            "worker",
         ],
     ),
     (

@@ -12,7 +12,7 @@ step() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
 # What the build needs, and what the tests use as real counterparts.
 install_packages() {
     local missing=() package
-    for package in build-essential cmake clang libclang-dev pkg-config python3 python3-venv strace; do
+    for package in build-essential cmake clang libclang-dev lld pkg-config python3 python3-venv strace; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done
     [ ${#missing[@]} -eq 0 ] && return
@@ -37,16 +37,40 @@ install_python() {
     export FAMILIAR_PYTHON="$venv/bin/python"
 }
 
+# Plugins are WebAssembly components; this target of Rust's makes them.
+install_target() {
+    rustc --print target-libdir --target wasm32-wasip2 2>/dev/null | xargs -r test -d || rustup target add wasm32-wasip2
+}
+
 step "packages"
 command -v apt-get >/dev/null && install_packages
 install_python
+install_target
 step "format"
 cargo fmt --all --check
 step "build and tests"
 cargo test --no-fail-fast -- "$@"
+step "plugins and their SDK"
+# No default members, so that their features are not the daemon's.
+guests=(familiar-sdk familiar-sdk-macros conformance)
+for manifest in plugins/*/Cargo.toml; do guests+=("$(basename "$(dirname "$manifest")")"); done
+cargo test "${guests[@]/#/--package=}"
+familiar="$CARGO_TARGET_DIR/debug/familiar"
+try_plugins() {
+    local folder home
+    home="$(mktemp -d)"
+    for folder in plugins/*/ sdk/conformance/{rust,c,python}/; do
+        printf -- '-- %s\n' "$folder"
+        FAMILIAR_HOME="$home" PATH="$CARGO_TARGET_DIR/python/bin:$PATH" "$familiar" plugin test "$folder" || return
+    done
+    rm -rf "$home"
+}
+try_plugins
+python3 tests/guide.py "$familiar"
 step "lints"
 # After the tests, so that a failing one is seen first.
 cargo clippy --all-targets -- -D warnings
+cargo clippy --all-targets "${guests[@]/#/--package=}" -- -D warnings
 step "licences and advisories"
 # deny.toml. Advisories come from a database on the network; what cannot be reached is said, not hidden.
 if command -v cargo-deny >/dev/null; then

@@ -509,9 +509,9 @@ fn the_doors_are_described() {
     ] {
         assert!(document["paths"].get(route).is_some(), "{route} is not described");
     }
-    // What is described without parameters and read with GET is there.
+    // What is described without parameters and read with GET is there. Events never end.
     for (route, methods) in document["paths"].as_object().unwrap() {
-        if methods.get("get").is_some() && !route.contains('{') {
+        if methods.get("get").is_some() && !route.contains('{') && !route.ends_with("/events") {
             assert_eq!(home.http("GET", route, None).0, 200, "{route}");
         }
     }

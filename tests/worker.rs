@@ -68,6 +68,32 @@ fn one_that_may_write_in_a_folder_breaks_out_no_more_than_the_others() {
 }
 
 #[test]
+fn the_one_that_runs_plugins_breaks_out_no_more_than_the_others() {
+    runtime().block_on(async {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("compiled");
+        std::fs::create_dir(&folder).unwrap();
+        let jail = Jail { write: Some(folder.clone()), data: 4 << 30, ..Jail::default() };
+        let mut spec = Spec::new(Kind::Plugins, jail);
+        spec.program = Some(BINARY.into());
+        let worker = Worker::new(spec);
+        let reply = ask(&worker, Request::Probe).await.unwrap();
+        let Reply::Probed(attempts) = reply else { panic!("{reply:?}") };
+        assert!(attempts.len() >= 16, "{attempts:?}");
+        let managed: Vec<_> = attempts.iter().filter(|attempt| !attempt.refused).collect();
+        assert!(managed.is_empty(), "the jail let through: {managed:?}");
+        assert_eq!(worker.status().jail_refused, Vec::<String>::new());
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+        assert_eq!(ask(&worker, Request::Ping).await.unwrap(), Reply::Pong);
+        let limits =
+            std::fs::read_to_string(format!("/proc/{}/limits", worker.status().pid.unwrap())).unwrap();
+        let data = limits.lines().find(|line| line.starts_with("Max data size")).unwrap();
+        assert!(data.contains("4294967296"), "{data}");
+        worker.stop().await;
+    });
+}
+
+#[test]
 fn the_trainer_stands_back_for_everything_else() {
     runtime().block_on(async {
         let folder = tempfile::tempdir().unwrap();

@@ -2,14 +2,18 @@
 //! doors first, then the engine, then the index. It holds no logic of any room.
 
 use crate::api;
+use crate::approvals::Approvals;
+use crate::audit::Audit;
 use crate::config::paths::Paths;
 use crate::config::{self, Config};
 use crate::engine::{Adapters, Engine, EngineError, Models, adapters};
 use crate::index::Index;
 use crate::memory;
+use crate::plugins::{Plugins, Runtime};
 use crate::protocol::http::{ErrorBody, ErrorCode};
 use crate::session::Sessions;
 use crate::store::Store;
+use crate::tools::{Rooms, Tools};
 use crate::worker::{Jail, Kind, Spec, Worker};
 use anyhow::Context;
 use std::sync::Arc;
@@ -26,6 +30,10 @@ pub struct Handles {
     pub sessions: Sessions,
     pub engine: Engine,
     pub index: Index,
+    pub plugins: Plugins,
+    pub tools: Tools,
+    pub approvals: Approvals,
+    pub audit: Audit,
     /// The worker that reads documents, for its status.
     pub extract: Worker,
     /// The effective settings; a reload that fails leaves them as they were.
@@ -65,13 +73,29 @@ async fn serve(paths: Paths, config: Config) -> anyhow::Result<()> {
     let index = Index::open(paths.index(), config.index.clone(), extract.clone()).await?;
     let (settings, config) = watch::channel(Arc::new(config));
     let engine = Engine::new(Models::new(paths.models()), Adapters::new(paths.adapters()), config.clone());
-    let sessions = Sessions::new(store.clone(), engine.clone(), index.clone(), config.clone());
+    let plugins = Plugins::open(paths.plugins(), paths.secrets(), Runtime::new(paths.compiled(), None))?;
+    let approvals = Approvals::new(store.clone());
+    let audit = Audit::open(&paths.audit(), store.clone()).await?;
+    let tools = Tools::new(Rooms {
+        index: index.clone(),
+        engine: engine.clone(),
+        store: store.clone(),
+        approvals: approvals.clone(),
+        audit: audit.clone(),
+        plugins: plugins.clone(),
+        config: config.clone(),
+    });
+    let sessions = Sessions::new(store.clone(), engine.clone(), index.clone(), tools.clone(), config.clone());
     let (control, orders) = mpsc::channel(4);
     let stop = watch::Sender::new(false);
     let handles = Handles {
         sessions,
         engine: engine.clone(),
         index: index.clone(),
+        plugins: plugins.clone(),
+        tools,
+        approvals,
+        audit,
         extract: extract.clone(),
         config,
         started: Instant::now(),
@@ -84,6 +108,7 @@ async fn serve(paths: Paths, config: Config) -> anyhow::Result<()> {
     tokio::spawn(signals(stop, control));
     api::serve(socket, handles, store).await;
     tracing::info!("stopping");
+    plugins.stop().await;
     engine.unload().await;
     index.close().await;
     extract.stop().await;

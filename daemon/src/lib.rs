@@ -5,9 +5,12 @@
 
 pub mod agent;
 pub mod api;
+pub mod approvals;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod daemon;
+pub mod egress;
 pub mod engine;
 pub mod eval;
 pub mod extract;

@@ -9,7 +9,8 @@ pub mod toolcall;
 
 use crate::protocol::frames::{Generate, ModelInfo, Quotes, Sampling};
 use crate::types::{
-    Citation, Finish, Message, Passage, Role, Timings, ToolCall, ToolChoice, ToolFormat, ToolSpec, Usage,
+    Citation, Finish, Label, Message, Origin, Passage, Role, Timings, ToolCall, ToolChoice, ToolFormat,
+    ToolSpec, Usage,
 };
 use toolcall::{Piece, Splitter};
 
@@ -71,11 +72,49 @@ pub enum Input {
 
 /// How a tool call ended. A failure is data for the model, not an error of the turn.
 #[derive(Debug, Clone, PartialEq)]
-pub enum ToolOutcome {
+pub struct ToolOutcome {
+    pub status: ToolStatus,
+    /// What the tool says, or what went wrong.
+    pub text: String,
     /// Passages of files, which the answer may cite.
-    Passages(Vec<Passage>),
-    Failed(String),
-    Denied(String),
+    pub passages: Vec<Passage>,
+    /// Of the text; the passages' own comes on top.
+    pub label: Label,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToolStatus {
+    Ok,
+    Failed,
+    Denied,
+}
+
+impl ToolStatus {
+    /// The word in answers and in the audit log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ToolStatus::Ok => "ok",
+            ToolStatus::Failed => "failed",
+            ToolStatus::Denied => "denied",
+        }
+    }
+}
+
+impl ToolOutcome {
+    /// Passages alone.
+    pub fn passages(passages: Vec<Passage>) -> ToolOutcome {
+        ToolOutcome { status: ToolStatus::Ok, text: String::new(), passages, label: Label::owner() }
+    }
+
+    /// A failure in Familiar's own words.
+    pub fn failed(reason: impl Into<String>) -> ToolOutcome {
+        ToolOutcome { status: ToolStatus::Failed, text: reason.into(), ..ToolOutcome::passages(Vec::new()) }
+    }
+
+    /// A refusal in Familiar's own words.
+    pub fn denied(reason: impl Into<String>) -> ToolOutcome {
+        ToolOutcome { status: ToolStatus::Denied, text: reason.into(), ..ToolOutcome::passages(Vec::new()) }
+    }
 }
 
 /// What to do next. `Finish` and `Fail` end the turn.
@@ -88,7 +127,8 @@ pub enum Action {
     Generate(Box<Generate>),
     /// Text of the answer for the person who asked.
     Emit(String),
-    CallTool(ToolCall),
+    /// The label is that of everything the model had read when it wrote the call.
+    CallTool(ToolCall, Label),
     Finish(Box<Answer>),
     Fail(Failure),
 }
@@ -103,6 +143,8 @@ pub struct Answer {
     pub steps: Vec<Message>,
     /// The calls of this turn, with how each ended: `ok`, `failed` or `denied`.
     pub tool_calls: Vec<(ToolCall, &'static str)>,
+    /// Of everything that the model had read.
+    pub label: Label,
     pub usage: Usage,
     pub timings: Timings,
     /// What did not fit, one sentence each.
@@ -129,6 +171,8 @@ pub struct Agent {
     question: String,
     history: Vec<Message>,
     tools: Vec<ToolSpec>,
+    /// Of everything that the model was shown so far. It only grows, also when text is left out again.
+    label: Label,
     /// Every passage that the model was shown in this turn; its number is its place, from 1.
     passages: Vec<Passage>,
     /// How many of `passages` stand in the question's own message.
@@ -153,8 +197,13 @@ struct LeftOut {
 }
 
 impl Agent {
-    /// `history` is the conversation so far: questions and answers only.
-    pub fn new(profile: Profile, history: Vec<Message>, question: &str, tools: Vec<ToolSpec>) -> Agent {
+    /// `history` is the conversation so far, questions and answers only, and the label of what it was made from.
+    pub fn new(
+        profile: Profile,
+        (history, label): (Vec<Message>, Label),
+        question: &str,
+        tools: Vec<ToolSpec>,
+    ) -> Agent {
         let format = profile.tool_format;
         let tools = if profile.tools { tools } else { Vec::new() };
         // A model taught to answer from passages alone has never seen a conversation.
@@ -164,6 +213,7 @@ impl Agent {
             question: question.to_owned(),
             history,
             tools,
+            label,
             passages: Vec::new(),
             retrieved: 0,
             exchange: Vec::new(),
@@ -206,6 +256,7 @@ impl Agent {
             return vec![Action::Emit(text), self.finish(false)];
         }
         self.retrieved = passages.len();
+        self.read(&passages);
         self.passages = passages;
         vec![self.generate()]
     }
@@ -279,8 +330,15 @@ impl Agent {
         let mut said = Message::new(Role::Assistant, std::mem::take(&mut self.text));
         said.tool_calls.clone_from(&self.queue);
         self.exchange.push(said);
-        actions.push(Action::CallTool(self.queue[0].clone()));
+        actions.push(Action::CallTool(self.queue[0].clone(), self.label.clone()));
         actions
+    }
+
+    /// The model is shown these from now on.
+    fn read(&mut self, passages: &[Passage]) {
+        for passage in passages {
+            self.label.join(&Label::from(Origin::File, passage.path.as_str()));
+        }
     }
 
     fn tool_ended(&mut self, outcome: ToolOutcome) -> Vec<Action> {
@@ -288,33 +346,36 @@ impl Agent {
             return vec![Action::Fail(Failure::OutOfOrder("a tool ended that was not called"))];
         }
         let call = self.queue.remove(0);
-        let (status, content) = match outcome {
-            ToolOutcome::Passages(found) => ("ok", self.show(found)),
-            ToolOutcome::Failed(reason) => ("failed", format!("The tool failed: {reason}")),
-            ToolOutcome::Denied(reason) => ("denied", format!("Not allowed: {reason}")),
+        let status = outcome.status.as_str();
+        self.label.join(&outcome.label);
+        let text = match outcome.status {
+            ToolStatus::Ok => outcome.text,
+            ToolStatus::Failed => format!("The tool failed: {}", outcome.text),
+            ToolStatus::Denied => format!("Not allowed: {}", outcome.text),
         };
-        let mut result = Message::new(Role::Tool, content);
+        let content = self.show(text, outcome.passages);
+        let mut result = Message::new(Role::Tool, prompt::result(&call.name, &content));
         result.tool_call_id = Some(call.id.clone());
         self.exchange.push(result);
         self.calls.push((call, status));
         match self.queue.first() {
-            Some(next) => vec![Action::CallTool(next.clone())],
+            Some(next) => vec![Action::CallTool(next.clone(), self.label.clone())],
             None => vec![self.generate()],
         }
     }
 
-    /// Numbers a tool's passages after those already shown, so that the answer may cite them.
-    fn show(&mut self, mut found: Vec<Passage>) -> String {
+    /// A tool's text, and its passages numbered after those already shown, so that the answer may cite them.
+    fn show(&mut self, text: String, mut found: Vec<Passage>) -> String {
         if found.is_empty() {
-            return "Nothing was found.".into();
+            return if text.is_empty() { "Nothing was found.".into() } else { text };
         }
         for passage in &mut found {
             passage::narrow(passage, &self.question, self.profile.passage_chars);
         }
-        let first = self.passages.len() + 1;
-        let text = prompt::numbered(first, &found);
+        let passages = prompt::numbered(self.passages.len() + 1, &found);
+        self.read(&found);
         self.passages.extend(found);
-        text
+        if text.is_empty() { passages } else { format!("{text}\n\n{passages}") }
     }
 
     /// Gives up the least valuable part of the prompt: the oldest turn, then the last passage, then
@@ -357,6 +418,7 @@ impl Agent {
             text: std::mem::take(&mut self.text),
             steps: std::mem::take(&mut self.exchange),
             tool_calls: std::mem::take(&mut self.calls),
+            label: self.label.clone(),
             usage: self.usage,
             timings: self.timings.unwrap_or_default(),
             left_out: self.left_out.sentences(),

@@ -55,6 +55,10 @@ fn sent(event: &AskEvent) -> Result<Event, axum::Error> {
         AskEvent::Started { .. } => "started",
         AskEvent::Text { .. } => "text",
         AskEvent::ToolCall { .. } => "tool_call",
+        AskEvent::Approval(_) => "approval",
+        AskEvent::ApprovalEnded { .. } => "approval_ended",
+        AskEvent::Notice(_) => "notice",
+        AskEvent::Progress(_) => "progress",
         AskEvent::Done(_) => "done",
         AskEvent::Error(_) => "error",
     };
@@ -66,7 +70,13 @@ async fn last(mut events: mpsc::Receiver<AskEvent>) -> Result<AskResponse, Failu
         match event {
             AskEvent::Done(response) => return Ok(*response),
             AskEvent::Error(error) => return Err(error.into()),
-            AskEvent::Started { .. } | AskEvent::Text { .. } | AskEvent::ToolCall { .. } => {}
+            AskEvent::Started { .. }
+            | AskEvent::Text { .. }
+            | AskEvent::ToolCall { .. }
+            | AskEvent::Approval(_)
+            | AskEvent::ApprovalEnded { .. }
+            | AskEvent::Notice(_)
+            | AskEvent::Progress(_) => {}
         }
     }
     Err(broken_off())

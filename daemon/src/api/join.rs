@@ -159,7 +159,7 @@ pub fn status(handles: &Handles) -> Status {
         pid: std::process::id(),
         uptime_s: handles.started.elapsed().as_secs(),
         rss_bytes: rss_bytes(std::process::id()).unwrap_or(0),
-        workers: vec![engine, handles.extract.status()],
+        workers: vec![engine, handles.extract.status(), handles.plugins.status()],
         model,
         adapter: handles.engine.adapter(),
         index: handles.index.status(),

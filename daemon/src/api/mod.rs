@@ -8,6 +8,8 @@ mod error;
 mod familiar;
 mod join;
 pub mod openai;
+mod owner;
+mod plugins;
 mod serve;
 mod socket;
 #[cfg(test)]
@@ -83,6 +85,22 @@ fn routes() -> OpenApiRouter<Door> {
         .routes(routes!(familiar::sessions))
         .routes(routes!(familiar::session, familiar::delete_session))
         .routes(routes!(familiar::reload_config))
+        .routes(routes!(owner::approvals))
+        .routes(routes!(owner::decide))
+        .routes(routes!(owner::rules))
+        .routes(routes!(owner::remove_rule))
+        .routes(routes!(owner::notices))
+        .routes(routes!(owner::events))
+        .routes(routes!(owner::audit))
+        .routes(routes!(owner::verify_audit))
+        .routes(routes!(plugins::plugins))
+        .routes(routes!(plugins::inspect_plugin))
+        .routes(routes!(plugins::install_plugin))
+        .routes(routes!(plugins::call_plugin))
+        .routes(routes!(plugins::plugin, plugins::remove_plugin))
+        .routes(routes!(plugins::grant_plugin))
+        .routes(routes!(plugins::revoke_plugin))
+        .routes(routes!(plugins::plugin_secret))
         .routes(routes!(document))
 }
 

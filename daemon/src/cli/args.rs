@@ -35,12 +35,21 @@ pub enum Command {
     Index(Index),
     /// Search the indexed files
     Search(Search),
+    /// See what waits for your yes, and answer it
+    Approvals(Approvals),
+    /// Show what was done and allowed
+    Audit(Audit),
+    /// Show notices of plugins
+    Notices(Json),
     /// Manage the models that answer
     #[command(subcommand)]
     Model(Model),
     /// Train an adapter by hand, and handle adapters
     #[command(subcommand)]
     Learn(Learn),
+    /// Make, try, install and call plugins
+    #[command(subcommand)]
+    Plugin(super::plugin::args::Plugin),
     /// Measure this machine with Familiar's own work
     #[command(subcommand)]
     Bench(Bench),
@@ -85,6 +94,49 @@ pub struct Chat {
     /// Continue this conversation
     #[arg(long, value_name = "ID")]
     pub session: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Approvals {
+    #[command(subcommand)]
+    pub answer: Option<Answer>,
+    #[command(flatten)]
+    pub json: Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Answer {
+    /// Say yes
+    Allow {
+        id: String,
+        /// From now on without asking, for exactly this
+        #[arg(long)]
+        always: bool,
+        /// The option that you choose, where a question offers some
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        choice: Option<u32>,
+    },
+    /// Say no
+    Deny { id: String },
+    /// Take back what was always allowed
+    Forget {
+        /// The rule's number in `familiar approvals`
+        rule: i64,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Audit {
+    /// Check that no line was changed, moved or lost
+    #[arg(long)]
+    pub verify: bool,
+    /// How many of the last lines
+    #[arg(short, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub n: u16,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -136,6 +188,23 @@ pub enum Bench {
     Model(BenchModel),
     /// Multiply with quantized weights, beside this processor's peak and ggml's backward pass
     Products(Json),
+    /// Call a plugin that writes its JSON back, and stop runaways; beside an MCP server, if there is one
+    Plugin(BenchPlugin),
+}
+
+#[derive(Debug, Args)]
+pub struct BenchPlugin {
+    /// Calls that are timed
+    #[arg(long, default_value_t = 5000, value_name = "N")]
+    pub calls: u32,
+    /// Endless loops that are stopped
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    pub runaways: u32,
+    /// Program of an MCP server over stdio with the same tool (tests/bench/mcp_peer)
+    #[arg(long, value_name = "PATH")]
+    pub peer: Option<PathBuf>,
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -327,6 +396,9 @@ pub struct Worker {
     /// Bytes of address space; 0 = no limit
     #[arg(long, default_value_t = 0, value_name = "BYTES")]
     pub memory: u64,
+    /// Bytes of private memory that may be written; 0 = no limit
+    #[arg(long, default_value_t = 0, value_name = "BYTES")]
+    pub data: u64,
     /// Allow the GPU's devices
     #[arg(long)]
     pub gpu: bool,
@@ -360,8 +432,8 @@ mod tests {
     #[test]
     fn exactly_the_documented_commands_exist() {
         let names: Vec<_> = Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
-        let documented =
-            "daemon status doctor stop ask chat index search model learn bench config completions man worker";
+        let documented = "daemon status doctor stop ask chat index search approvals audit notices model learn plugin bench \
+                          config completions man worker";
         assert_eq!(names.join(" "), documented);
     }
 

@@ -1,6 +1,7 @@
 //! `ask` and `chat`: the answer as it is made, then what it stands on. The daemon does the thinking;
 //! leaving in the middle tells it to stop.
 
+use super::approvals::Desk;
 use super::args;
 use super::client::Events;
 use super::exit::{Exit, Failure, Outcome};
@@ -9,8 +10,7 @@ use super::start::connect;
 use crate::config::paths::Paths;
 use crate::protocol::http::{AskEvent, AskRequest, AskResponse};
 use crate::types::Citation;
-use std::io::{self, BufRead, Write};
-use tokio::sync::mpsc;
+use std::io::{self, Write};
 
 /// Characters of a quote that are shown.
 const QUOTE: usize = 160;
@@ -20,29 +20,40 @@ pub async fn ask(paths: &Paths, start: bool, args: args::Ask, out: &mut impl Wri
     let request = AskRequest {
         question: args.question.join(" "),
         session: args.session,
-        stream: !args.json,
+        stream: true,
         no_tools: args.no_tools,
     };
     let mut client = connect(paths, start).await?;
-    if args.json {
-        return output::json(out, &client.post("ask", &request).await?);
-    }
     let events = client.events("ask", &request).await?;
-    let mut session = request.session;
-    stream(events, &mut session, out, &mut io::stderr(), look).await
+    let (mut session, mut desk, notes) = (request.session, Desk::new(paths, look), &mut io::stderr());
+    if args.json {
+        let answer = stream(events, &mut session, &mut io::sink(), notes, &mut desk, look).await?;
+        return output::json(out, &answer);
+    }
+    let answer = stream(events, &mut session, out, notes, &mut desk, look).await?;
+    footer(&answer, out, notes, look)
 }
 
-/// Prints a streamed answer until it is complete. `session` is known as soon as the daemon has one.
+/// Prints a streamed answer until it is complete, and puts to the owner what it waits for. `session` is known
+/// as soon as the daemon has one.
 async fn stream(
     mut events: Events,
     session: &mut Option<String>,
     out: &mut impl Write,
     notes: &mut impl Write,
+    desk: &mut Desk<'_>,
     look: Look,
-) -> Outcome {
+) -> Outcome<AskResponse> {
     let mut printed = false;
     loop {
-        match events.next().await? {
+        let event = tokio::select! {
+            event = events.next() => event?,
+            line = desk.line() => {
+                desk.answer(&line, notes).await?;
+                continue;
+            }
+        };
+        match event {
             Some(AskEvent::Started { session: id, .. }) => *session = Some(id),
             Some(AskEvent::Text { text }) => {
                 printed |= !text.is_empty();
@@ -53,11 +64,23 @@ async fn stream(
                 let call = one_line(&format!("{name} {arguments}"), 200);
                 writeln!(notes, "{}", look.dim(&format!("→ {call}")))?;
             }
+            Some(AskEvent::Approval(approval)) => desk.ask(*approval, notes)?,
+            Some(AskEvent::ApprovalEnded { id }) => desk.ended(&id, notes)?,
+            Some(AskEvent::Notice(notice)) => desk.notice(&notice, notes)?,
+            Some(AskEvent::Progress(report)) => {
+                let far = if report.total == 0 {
+                    String::new()
+                } else {
+                    format!("{}/{} ", report.done, report.total)
+                };
+                let line = one_line(&format!("{}: {far}{}", report.plugin, report.message), 200);
+                writeln!(notes, "{}", look.dim(&line))?;
+            }
             Some(AskEvent::Done(answer)) => {
                 // Nothing streamed, for instance because the answer was made in one piece.
                 let rest = if printed { "" } else { &answer.answer };
                 writeln!(out, "{}", harmless(rest))?;
-                return footer(&answer, out, notes, look);
+                return Ok(*answer);
             }
             Some(AskEvent::Error(error)) => {
                 if printed {
@@ -112,11 +135,12 @@ pub async fn chat(paths: &Paths, start: bool, args: args::Chat, out: &mut impl W
     // Says at once what is wrong with the daemon, not after the first question.
     drop(connect(paths, start).await?);
     let mut session = args.session;
-    let mut lines = read_lines();
+    let mut desk = Desk::talking(paths, look);
     loop {
+        desk.news(&mut io::stderr()).await?;
         prompt(out, look)?;
         let line = tokio::select! {
-            line = lines.recv() => line,
+            line = desk.typed() => line,
             _ = tokio::signal::ctrl_c() => None,
         };
         let question = match line.as_deref().map(str::trim) {
@@ -129,7 +153,7 @@ pub async fn chat(paths: &Paths, start: bool, args: args::Chat, out: &mut impl W
             Some(question) => question.to_owned(),
         };
         let answered = tokio::select! {
-            answered = turn(paths, start, question, &mut session, out, look) => Some(answered),
+            answered = turn(paths, start, question, (&mut session, &mut desk), out, look) => Some(answered),
             _ = tokio::signal::ctrl_c() => None,
         };
         match answered {
@@ -157,14 +181,17 @@ async fn turn(
     paths: &Paths,
     start: bool,
     question: String,
-    session: &mut Option<String>,
+    (session, desk): (&mut Option<String>, &mut Desk<'_>),
     out: &mut impl Write,
     look: Look,
 ) -> Outcome {
     let request = AskRequest { question, session: session.clone(), stream: true, no_tools: false };
     let mut client = connect(paths, start).await?;
     let events = client.events("ask", &request).await?;
-    stream(events, session, out, &mut io::stderr(), look).await
+    desk.start_anew();
+    let notes = &mut io::stderr();
+    let answer = stream(events, session, out, notes, desk, look).await?;
+    footer(&answer, out, notes, look)
 }
 
 fn prompt(out: &mut impl Write, look: Look) -> Outcome {
@@ -173,23 +200,6 @@ fn prompt(out: &mut impl Write, look: Look) -> Outcome {
         out.flush()?;
     }
     Ok(())
-}
-
-/// Standard input by lines, from a thread of its own: a read of a terminal cannot be given up.
-fn read_lines() -> mpsc::Receiver<String> {
-    let (tx, rx) = mpsc::channel(1);
-    std::thread::spawn(move || {
-        let mut input = io::stdin().lock();
-        let mut line = Vec::new();
-        while matches!(input.read_until(b'\n', &mut line), Ok(1..)) {
-            let text = String::from_utf8_lossy(&line).into_owned();
-            line.clear();
-            if tx.blocking_send(text).is_err() {
-                break;
-            }
-        }
-    });
-    rx
 }
 
 #[cfg(test)]

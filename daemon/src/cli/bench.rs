@@ -4,6 +4,7 @@ use super::args;
 use super::exit::{Failure, Outcome};
 use super::output::{self, bytes};
 use crate::learn::bench::{self, Product, Products, Wanted};
+use crate::plugins::bench as plugins;
 use serde_json::json;
 use std::io::Write;
 
@@ -13,6 +14,7 @@ pub fn bench(args: args::Bench, out: &mut impl Write) -> Outcome {
         args::Bench::Products(args) => products(args.json, out),
         // It needs a runtime, and is given one where commands are told apart.
         args::Bench::Model(_) => Ok(()),
+        args::Bench::Plugin(args) => plugin(args, out),
     }
 }
 
@@ -79,6 +81,57 @@ fn row(product: &Product, out: &mut impl Write) -> Outcome {
     match product.ggml_gradient_gflops {
         Some(ggml) => writeln!(out, " {ggml:17.1} {:11.0}x", product.gradient_gflops / ggml)?,
         None => writeln!(out, "              none")?,
+    }
+    Ok(())
+}
+
+fn plugin(args: args::BenchPlugin, out: &mut impl Write) -> Outcome {
+    let wanted =
+        plugins::Wanted { calls: args.calls as usize, runaways: args.runaways as usize, peer: args.peer };
+    let folder = std::env::temp_dir().join(format!("familiar-bench-{}", std::process::id()));
+    std::fs::create_dir(&folder)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let place = folder.clone();
+    // On a thread of the runtime's own, as the daemon's calls are.
+    let measured = runtime.block_on(runtime.spawn(async move { plugins::measure(&wanted, &place).await }));
+    std::fs::remove_dir_all(&folder)?;
+    let figures = measured
+        .map_err(|error| Failure::failed(error.to_string()))?
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    if args.json {
+        return output::json(out, &json!({ "name": "plugin", "figures": figures, "machine": machine() }));
+    }
+    writeln!(
+        out,
+        "call        {:.0} us (p99 {:.0}), {} bytes of JSON there and back, {} calls",
+        figures.call_p50_us, figures.call_p99_us, figures.json_bytes, figures.calls
+    )?;
+    writeln!(
+        out,
+        "instance    {:.1} us (p99 {:.1}), {} of memory each",
+        figures.instantiate_p50_us,
+        figures.instantiate_p99_us,
+        bytes(figures.rss_per_instance_bytes)
+    )?;
+    writeln!(
+        out,
+        "worker      {:.0} us of each call, {} of memory",
+        figures.worker_p50_us,
+        bytes(figures.rss_worker_bytes)
+    )?;
+    writeln!(
+        out,
+        "runaways    stopped {:.1} ms past their deadline, {:.1} ms at most, of {}",
+        figures.runaway_late_p50_ms, figures.runaway_late_max_ms, figures.runaways
+    )?;
+    if let Some(peer) = figures.peer {
+        writeln!(
+            out,
+            "MCP peer    {:.0} us (p99 {:.0}), {} of memory",
+            peer.call_p50_us,
+            peer.call_p99_us,
+            bytes(peer.rss_bytes)
+        )?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 use super::exit::{Exit, Failure, Outcome};
 use super::sse;
 use crate::config::paths::Paths;
-use crate::protocol::http::{AskEvent, ErrorBody};
+use crate::protocol::http::ErrorBody;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -106,7 +106,7 @@ pub struct Events {
 
 impl Events {
     /// The next event; `None` once the stream has ended.
-    pub async fn next(&mut self) -> Outcome<Option<AskEvent>> {
+    pub async fn next<T: DeserializeOwned>(&mut self) -> Outcome<Option<T>> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return serde_json::from_str(&event.data)

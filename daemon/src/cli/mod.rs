@@ -1,8 +1,10 @@
 //! The command line: every subcommand but `daemon` and `worker` is a client of the daemon's socket.
 //! This room prints and sets exit codes; it decides nothing that the daemon could decide.
 
+mod approvals;
 mod args;
 mod ask;
+mod audit;
 mod bench;
 mod bench_model;
 mod client;
@@ -12,6 +14,7 @@ mod index;
 mod learn;
 mod model;
 mod output;
+mod plugin;
 mod search;
 mod settings;
 mod sse;
@@ -64,10 +67,14 @@ fn run(cli: Cli) -> Outcome {
         Command::Chat(args) => wait(ask::chat(&paths()?, start, args, out, look)),
         Command::Index(args) => wait(index::index(&paths()?, start, args, out, look)),
         Command::Search(args) => wait(search::search(&paths()?, start, args, out, look)),
+        Command::Approvals(args) => wait(approvals::approvals(&paths()?, start, args, out, look)),
+        Command::Audit(args) => wait(audit::audit(&paths()?, start, args, out, look)),
+        Command::Notices(json) => wait(approvals::notices(&paths()?, start, json.json, out, look)),
         Command::Learn(args) => wait(learn::learn(&paths()?, args, out, look)),
         Command::Bench(args::Bench::Model(args)) => {
             wait(bench_model::bench_model(&paths()?, args, out, look))
         }
+        Command::Plugin(args) => wait(plugin::plugin(&paths()?, start, args, out, look)),
         Command::Bench(args) => bench::bench(args, out),
         Command::Model(args) => wait(model::model(&paths()?, start, args, out, look)),
     }

@@ -61,6 +61,44 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Foreign text to the letter: what could command the terminal, or make text look like other text (Unicode
+/// TR 36: marks of direction, invisible characters), is spelled out.
+pub fn spelled_out(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let hidden = matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}');
+        if (c.is_control() && c != '\n') || hidden {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// A moment (seconds since 1970) as date and time, UTC.
+pub fn moment(at: i64) -> String {
+    let (year, month, day) = civil(at.div_euclid(86400));
+    let second = at.rem_euclid(86400);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// The date of a day since 1970-01-01. After Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+fn civil(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
 /// Text on one line, at most `most` characters, with an ellipsis where it was cut.
 pub fn one_line(text: &str, most: usize) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -121,6 +159,13 @@ mod tests {
         assert_eq!(count(1_234_567, "file", "files"), "1,234,567 files");
         let spans: Vec<String> = [5, 61, 3720, 90_000].map(duration).into();
         assert_eq!(spans, ["5 s", "1 min 1 s", "1 h 2 min", "1 d 1 h"]);
+    }
+
+    #[test]
+    fn moments_and_hidden_characters_are_spelled_out() {
+        assert_eq!(moment(0), "1970-01-01 00:00:00Z");
+        assert_eq!(moment(1_709_211_909), "2024-02-29 13:05:09Z");
+        assert_eq!(spelled_out("a\u{202e}b\x1b[2J\nü\u{200b}"), "a\\u{202e}b\\u{1b}[2J\nü\\u{200b}");
     }
 
     #[test]

@@ -83,6 +83,13 @@ mod tests {
             watch_percent = 50                       # default
             poll_s = 60                              # default
 
+            [plugins]
+            call_s = 30                              # default
+            memory_mb = 64                           # default
+            approval_s = 300                         # default
+            http = true                              # default
+            private_hosts = []                       # default
+
             [log]
             level = "info"                           # default
         "#]]

@@ -13,6 +13,7 @@ pub fn run(args: args::Worker) -> Outcome {
         read: args.read,
         write: args.write,
         memory: args.memory,
+        data: args.data,
         gpu: args.gpu,
         background: args.background,
     };
@@ -22,7 +23,7 @@ pub fn run(args: args::Worker) -> Outcome {
         WorkerKind::Engine => crate::engine::run(jobs),
         WorkerKind::Extract => crate::extract::run(jobs),
         WorkerKind::Train => crate::learn::run(jobs),
-        WorkerKind::Plugins => crate::plugins::run(jobs, port),
+        WorkerKind::Plugins => crate::plugins::run(jobs, port, jail.write),
     }
     Ok(())
 }

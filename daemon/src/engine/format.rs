@@ -1,15 +1,14 @@
 //! How models write tool calls, and the grammars that make them write only valid ones. The one place
-//! that knows the formats; reading a finished call is the agent's. No model is needed here, only
-//! llama.cpp's converter from JSON Schema.
+//! that knows the formats; reading a finished call is the agent's, and making a grammar of a schema is
+//! [`grammar`](super::grammar)'s. Pure.
 
+use super::grammar::{self, Expr, Rules, colon, comma};
 use crate::protocol::frames::{Fault, Generate};
 use crate::types::{ToolChoice, ToolFormat, ToolSpec};
-use serde_json::{Map, Value as Json, json};
+use serde_json::Value as Json;
 
-/// Limits on schemas: llama.cpp's converter recurses, and its grammars grow with them.
 const MAX_TOOLS: usize = 64;
-const MAX_SCHEMA: usize = 64 << 10;
-const MAX_DEPTH: usize = 32;
+/// Bytes of a tool's name.
 const MAX_NAME: usize = 128;
 
 /// A grammar for one answer, in GBNF with the root rule `root`.
@@ -99,23 +98,40 @@ pub fn grammar(request: &Generate, format: ToolFormat) -> Result<Option<Grammar>
 /// The grammar of tool calls and of an answer's schema.
 fn called_or_structured(request: &Generate, format: ToolFormat) -> Result<Option<Grammar>, Fault> {
     let tools = chosen(request)?;
-    let mut alternatives = Vec::new();
+    let mut rules = Rules::default();
+    let mut calls = Vec::new();
     for tool in &tools {
-        alternatives.push(call_schema(tool, format, alternatives.len())?);
+        calls.push(call(&mut rules, tool, format)?);
     }
+    let mut answer = None;
     if let Some(schema) = &request.json_schema {
-        alternatives.push(answer_schema(schema, alternatives.len())?);
+        let whose = "the JSON schema of the answer";
+        let schema = grammar::read(schema).map_err(|why| impossible(whose, &why))?;
+        answer = Some(grammar::value(&mut rules, &schema).map_err(|why| impossible(whose, &why))?);
     }
-    if alternatives.is_empty() {
+    if calls.is_empty() && answer.is_none() {
         return Ok(None);
     }
-    let document = json!({ "anyOf": alternatives }).to_string();
-    let converted = llama_cpp_2::json_schema_to_grammar(&document)
-        .map_err(|_| whose_fault(&alternatives, request, &tools))?;
-    let text = with_root(&converted, tools.len(), format)
-        .ok_or_else(|| Fault::Internal("llama.cpp made a grammar without a root".into()))?;
+    let all: Vec<&Expr> = calls.iter().chain(&answer).collect();
+    if let Some(index) = rules.first_without_end(&all) {
+        let whose = tools.get(index).map_or("the JSON schema of the answer".into(), |tool| parameters(tool));
+        return Err(impossible(&whose, grammar::NOTHING));
+    }
+    let mut choices = if calls.is_empty() { Vec::new() } else { vec![framed(calls, format)] };
+    choices.extend(answer);
+    let text = rules
+        .print(&Expr::Any(choices))
+        .ok_or_else(|| impossible("the tools' parameters", grammar::TOO_LARGE))?;
     let free = request.tool_choice == ToolChoice::Auto && request.json_schema.is_none();
     Ok(Some(Grammar { text, triggers: free.then(|| format.trigger().into()).into_iter().collect() }))
+}
+
+fn parameters(tool: &ToolSpec) -> String {
+    format!("the parameters of tool `{}`", tool.name)
+}
+
+fn impossible(whose: &str, why: &str) -> Fault {
+    Fault::Invalid(format!("{whose} cannot be made a grammar: {why}"))
 }
 
 /// The tools that may be called.
@@ -139,135 +155,53 @@ fn chosen(request: &Generate) -> Result<Vec<&ToolSpec>, Fault> {
     }
 }
 
-fn call_schema(tool: &ToolSpec, format: ToolFormat, index: usize) -> Result<Json, Fault> {
-    let whose = format!("the parameters of tool `{}`", tool.name);
+/// The object of a call: the tool's name and its arguments.
+fn call(rules: &mut Rules, tool: &ToolSpec, format: ToolFormat) -> Result<Expr, Fault> {
     if tool.name.is_empty() || tool.name.len() > MAX_NAME || tool.name.chars().any(char::is_control) {
         return Err(Fault::Invalid(format!("`{}` is no name for a tool", tool.name.escape_debug())));
     }
-    let key = format.arguments_key();
-    let mut schema = read_schema(&tool.parameters, &whose, &format!("#/anyOf/{index}/properties/{key}"))?;
-    // Arguments are an object whatever the schema leaves open.
-    if let Some(map) = schema.as_object_mut()
-        && !["type", "$ref", "anyOf", "oneOf", "allOf", "properties"].iter().any(|key| map.contains_key(*key))
-    {
-        map.insert("type".into(), json!("object"));
-    }
-    let mut properties = Map::new();
-    properties.insert("name".into(), json!({ "const": tool.name }));
-    properties.insert(key.into(), schema);
-    Ok(json!({ "type": "object", "properties": properties, "required": ["name", key] }))
+    let refused = |why: String| impossible(&parameters(tool), &why);
+    let schema = grammar::read(&tool.parameters).map_err(refused)?;
+    let arguments = grammar::object(rules, &schema).map_err(refused)?;
+    Ok(Expr::Seq(vec![
+        Expr::text("{"),
+        space(rules),
+        Expr::text("\"name\""),
+        colon(),
+        Expr::text(Json::from(tool.name.as_str()).to_string()),
+        comma(),
+        space(rules),
+        Expr::text(format!("\"{}\"", format.arguments_key())),
+        colon(),
+        arguments,
+        space(rules),
+        Expr::text("}"),
+    ]))
 }
 
-fn answer_schema(schema: &str, index: usize) -> Result<Json, Fault> {
-    read_schema(schema, "the JSON schema of the answer", &format!("#/anyOf/{index}"))
+/// Nothing, a space, or a new line with what a model indents by.
+fn space(rules: &mut Rules) -> Expr {
+    let indent = rules.times(Expr::Chars(vec![(9, 9), (32, 32)]), 0, Some(20));
+    let line = Expr::Seq(vec![Expr::text("\n"), indent]);
+    rules.rule(Expr::Any(vec![Expr::empty(), Expr::text(" "), line]))
 }
 
-fn read_schema(text: &str, whose: &str, home: &str) -> Result<Json, Fault> {
-    if text.len() > MAX_SCHEMA {
-        return Err(Fault::Invalid(format!(
-            "{whose} have {} bytes of schema and {MAX_SCHEMA} are allowed",
-            text.len()
-        )));
-    }
-    let schema: Json =
-        serde_json::from_str(text).map_err(|e| Fault::Invalid(format!("{whose} are not JSON: {e}")))?;
-    if !schema.is_object() {
-        return Err(Fault::Invalid(format!("{whose} are not a JSON Schema object")));
-    }
-    rehomed(schema, home, 0).map_err(|what| Fault::Invalid(format!("{whose}: {what}")))
-}
-
-/// The schema with its references (`#/..`) pointing to where it will stand in a larger document.
-fn rehomed(schema: Json, home: &str, depth: usize) -> Result<Json, String> {
-    if depth > MAX_DEPTH {
-        return Err(format!("nested deeper than {MAX_DEPTH} levels"));
-    }
-    match schema {
-        Json::Array(items) => items.into_iter().map(|item| rehomed(item, home, depth + 1)).collect(),
-        Json::Object(map) => {
-            let mut out = Map::new();
-            for (key, value) in map {
-                if key.len() > MAX_NAME {
-                    return Err(format!("a property name of {} bytes", key.len()));
-                }
-                let value = match (key.as_str(), value) {
-                    // Values, not schemas: a "$ref" in them is just text.
-                    ("const" | "enum" | "default" | "examples", value) => value,
-                    ("$ref", Json::String(target)) => Json::String(match target.strip_prefix('#') {
-                        Some(inside) => format!("{home}{inside}"),
-                        None => {
-                            return Err(format!(
-                                "a reference out of the schema (`{}`)",
-                                target.escape_debug()
-                            ));
-                        }
-                    }),
-                    (_, value) => rehomed(value, home, depth + 1)?,
-                };
-                out.insert(key, value);
-            }
-            Ok(Json::Object(out))
-        }
-        other => Ok(other),
-    }
-}
-
-/// Converts the alternatives one by one to name the one that llama.cpp refuses.
-fn whose_fault(alternatives: &[Json], request: &Generate, tools: &[&ToolSpec]) -> Fault {
-    let refused = |index: &usize| {
-        // The others become stand-ins, so that references keep their places.
-        let mut document = vec![json!({ "type": "null" }); alternatives.len()];
-        document[*index] = alternatives[*index].clone();
-        llama_cpp_2::json_schema_to_grammar(&json!({ "anyOf": document }).to_string()).is_err()
+/// One of the calls with what the format puts around it.
+fn framed(calls: Vec<Expr>, format: ToolFormat) -> Expr {
+    let call = Expr::Any(calls);
+    let maybe = |chars: &[u32]| {
+        let chars = Expr::Chars(chars.iter().map(|c| (*c, *c)).collect());
+        Expr::Times(Box::new(chars), 0, Some(1))
     };
-    let whose = match (0..alternatives.len()).find(refused).map(|index| tools.get(index)) {
-        Some(Some(tool)) => format!("the parameters of tool `{}`", tool.name),
-        _ if request.json_schema.is_some() => "the JSON schema of the answer".into(),
-        _ => "the tools' parameters".into(),
-    };
-    Fault::Invalid(format!(
-        "{whose} cannot be made a grammar: check its types, references and patterns (`pattern` must be a simple \
-         regular expression from ^ to $)"
-    ))
-}
-
-/// Puts the format around the first `tools` alternatives of llama.cpp's root rule.
-fn with_root(converted: &str, tools: usize, format: ToolFormat) -> Option<String> {
-    let mut rules = String::with_capacity(converted.len() + 200);
-    let mut root = None;
-    for line in converted.lines() {
-        match line.strip_prefix("root ::= ") {
-            Some(body) => root = Some(body),
-            None => {
-                rules.push_str(&without_surrogates(line));
-                rules.push('\n');
-            }
+    let gap = || maybe(&[0x0a, 0x20]);
+    let parts = match format {
+        ToolFormat::Hermes => vec![Expr::text("<tool_call>"), gap(), call, gap(), Expr::text("</tool_call>")],
+        ToolFormat::Llama3 => vec![call],
+        ToolFormat::Mistral => {
+            vec![Expr::text("[TOOL_CALLS]"), maybe(&[0x20]), Expr::text("["), call, Expr::text("]")]
         }
-    }
-    let alternatives: Vec<&str> = root?.split(" | ").collect();
-    let (calls, answers) = alternatives.split_at(tools.min(alternatives.len()));
-    let mut choices: Vec<String> = answers.iter().map(|rule| rule.to_string()).collect();
-    if !calls.is_empty() {
-        let call = calls.join(" | ");
-        choices.insert(
-            0,
-            match format {
-                ToolFormat::Hermes => format!("\"<tool_call>\" [ \\n]? ({call}) [ \\n]? \"</tool_call>\""),
-                ToolFormat::Llama3 => format!("({call})"),
-                ToolFormat::Mistral => format!("\"[TOOL_CALLS]\" \" \"? \"[\" ({call}) \"]\""),
-            },
-        );
-    }
-    rules.push_str(&format!("root ::= {}\n", choices.join(" | ")));
-    Some(rules)
-}
-
-/// llama.cpp's rule for a character of a JSON string allows `\ud800` alone, which is no character.
-fn without_surrogates(rule: &str) -> String {
-    rule.replace(
-        r#""u" [0-9a-fA-F]{4}"#,
-        r#""u" ([0-9a-cA-CefEF] [0-9a-fA-F]{3} | [dD] [0-7] [0-9a-fA-F]{2})"#,
-    )
+    };
+    Expr::Seq(parts)
 }
 
 #[cfg(test)]

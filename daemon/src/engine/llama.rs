@@ -222,6 +222,8 @@ pub struct Sampler {
     format: ToolFormat,
     /// The answer so far, as the grammar sees it.
     answer: Vec<u8>,
+    /// Bytes at the end of a ruled answer that begin a character.
+    unfinished: Vec<u8>,
 }
 
 /// Whether the answer so far holds a call's or a quote's beginning.
@@ -263,6 +265,7 @@ impl Model for Host<'_> {
             offers_tools: !request.tools.is_empty() && request.tool_choice != crate::types::ToolChoice::None,
             format,
             answer: Vec::new(),
+            unfinished: Vec::new(),
         })
     }
 
@@ -299,7 +302,7 @@ impl Model for Host<'_> {
                 let shown = sampler.ruled || self.weights.tags.contains(&token.0);
                 return Ok(Sampled::Token { token: token.0, bytes: self.piece(token, shown) });
             }
-            // A token that opens a call and already breaks its grammar.
+            // A token that opens a call and already breaks its grammar, or bytes that are no character.
             all.data.retain(|candidate| candidate.id() != token);
         }
     }
@@ -357,9 +360,16 @@ impl Host<'_> {
         self.weights.model.vocab().token_to_piece(token, special, None)
     }
 
-    /// Tells the grammar of a token. `false`: the token would open a call and break it at once.
+    /// Tells the grammar of a token. `false`: the token would open a call and break it at once, or it is
+    /// bytes that a grammar lets pass although no character begins so (overlong forms, halves of pairs).
     fn accept(&self, sampler: &mut Sampler, token: LlamaToken) -> bool {
         let Some(grammar) = &mut sampler.grammar else { return true };
+        if sampler.ruled {
+            match unfinished(&sampler.unfinished, &self.piece(token, true)) {
+                Some(bytes) => sampler.unfinished = bytes,
+                None => return false,
+            }
+        }
         let length = sampler.answer.len();
         sampler.answer.extend(self.piece(token, true));
         let opens = !sampler.ruled && opens(&sampler.answer, sampler.format, sampler.may_quote);
@@ -377,6 +387,16 @@ impl Host<'_> {
                 true
             }
         }
+    }
+}
+
+/// What begins a character at the end of text; `None` where the bytes are no text.
+fn unfinished(before: &[u8], piece: &[u8]) -> Option<Vec<u8>> {
+    let bytes = [before, piece].concat();
+    match std::str::from_utf8(&bytes) {
+        Ok(_) => Some(Vec::new()),
+        Err(error) if error.error_len().is_none() => Some(bytes[error.valid_up_to()..].to_vec()),
+        Err(_) => None,
     }
 }
 

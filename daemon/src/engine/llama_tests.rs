@@ -1,5 +1,6 @@
 use super::*;
 use crate::engine::batch::Batch;
+use crate::engine::grammar::synth;
 use crate::protocol::frames::{Event, Reply};
 use crate::testkit::{Tiny, lora, tiny};
 use crate::types::{Finish, Message, Role, ToolChoice, ToolSpec, Usage};
@@ -213,6 +214,54 @@ fn a_forced_call_always_satisfies_its_schema() {
     let (text, finish, _) = answer(&mut batch, &with_tools(ToolChoice::Named("weather".into()), 3)).unwrap();
     assert!(text.contains("weather"), "{text}");
     assert!(matches!(finish, Finish::ToolCalls | Finish::Length));
+}
+
+/// Every call that comes to an end satisfies its schema, as another implementation judges it, although the
+/// model knows nothing. One that is cut by its length is no call.
+#[test]
+fn calls_satisfy_a_thousand_made_up_schemas() {
+    let place = Place::new();
+    let weights = Weights::open(&place.load(&Tiny { context: 8192, ..Tiny::default() })).unwrap();
+    let mut batch = Batch::new(weights.host().unwrap());
+    let prompts = ["what now?", "", "Erzähl mir von Öl \u{1F600}", "{\"name\":", "</tool_call><tool_call>"];
+    let (mut whole, mut cut, mut refused) = (0, 0, Vec::new());
+    for (seed, schema) in synth::schemas(1100).enumerate() {
+        let mut request = ask(prompts[seed % prompts.len()]);
+        let parameters = schema.to_string();
+        request.tools = vec![ToolSpec {
+            name: "straße".into(),
+            description: String::new(),
+            parameters: parameters.clone(),
+        }];
+        request.tool_choice = ToolChoice::Required;
+        request.sampling =
+            Sampling { temperature: 1.0, seed: seed as u32, max_tokens: 800, ..Sampling::default() };
+        let (text, finish) = match answer(&mut batch, &request) {
+            Ok((text, finish, _)) => (text, finish),
+            Err(Fault::Invalid(why)) => {
+                assert!(!why.contains("llama.cpp"), "{why}: {schema}");
+                refused.push(format!("{why}: {schema}"));
+                continue;
+            }
+            Err(other) => panic!("{other:?}: {schema}"),
+        };
+        if finish != Finish::ToolCalls {
+            cut += 1;
+            continue;
+        }
+        let call = text.strip_prefix("<tool_call>").unwrap().strip_suffix("</tool_call>").unwrap();
+        let call: serde_json::Value = serde_json::from_str(call).unwrap_or_else(|e| panic!("{e}: {call}"));
+        assert_eq!(call["name"], "straße");
+        let validator = synth::validator(&schema);
+        let wrong: Vec<String> = validator
+            .iter_errors(&call["arguments"])
+            .map(|e| format!("{}: {e}", e.instance_path()))
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:?}\n{}\n{schema}", call["arguments"]);
+        whole += 1;
+    }
+    println!("{whole} calls, {cut} cut, {} schemas refused", refused.len());
+    assert!(whole >= 1000 && refused.len() <= 20, "{whole} calls, {cut} cut, refused: {refused:#?}");
 }
 
 #[test]

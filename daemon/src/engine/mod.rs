@@ -5,6 +5,7 @@
 pub mod adapters;
 mod batch;
 mod format;
+pub mod grammar;
 mod handle;
 mod llama;
 pub mod models;

@@ -156,6 +156,33 @@ impl Catalog {
             .collect()
     }
 
+    /// Files that were read, whose name ends with `suffix`, in order of their paths, from the one after
+    /// `after`: path, size in bytes, and time of the last change in nanoseconds since 1970.
+    pub(super) fn listed(
+        &self,
+        suffix: &str,
+        after: &str,
+        mut wanted: impl FnMut(&str) -> bool,
+        most: usize,
+    ) -> rusqlite::Result<Vec<(String, u64, i64)>> {
+        let mut query = self.db.prepare_cached(
+            "SELECT path, size, mtime_ns FROM files
+             WHERE error IS NULL AND path > ?1 AND (?2 = '' OR substr(path, -length(?2)) = ?2) ORDER BY path",
+        )?;
+        let mut rows = query.query([after, suffix])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let path: String = row.get(0)?;
+            if found.len() == most {
+                break;
+            }
+            if wanted(&path) {
+                found.push((path, unsigned(row.get(1)?), row.get(2)?));
+            }
+        }
+        Ok(found)
+    }
+
     /// Paths of files that were read and had this inode.
     pub(super) fn with_inode(&self, stamp: &Stamp) -> rusqlite::Result<Vec<String>> {
         self.db
@@ -237,7 +264,7 @@ fn unsigned(value: i64) -> u64 {
 }
 
 /// The keys of everything below a folder: from `folder/` up to `folder0`, which is next after `/`.
-fn range(folder: &str) -> (String, String) {
+pub(super) fn range(folder: &str) -> (String, String) {
     let folder = folder.trim_end_matches('/');
     (format!("{folder}/"), format!("{folder}0"))
 }

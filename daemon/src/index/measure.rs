@@ -52,7 +52,7 @@ fn ndcg(collection: &Collection, weights: &Weights) -> f64 {
             continue;
         };
         let mut ranked: Vec<String> = Vec::new();
-        for hit in weighed(&reader, &fields, text, 30, weights).unwrap() {
+        for hit in weighed(&reader, &fields, text, 30, &[], weights).unwrap() {
             let id = hit.passage.path[1..].trim_end_matches(".txt").to_string();
             if !ranked.contains(&id) {
                 ranked.push(id);

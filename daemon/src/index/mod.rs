@@ -21,14 +21,14 @@ use crate::protocol::http::IndexStatus;
 use crate::types::Passage;
 use crate::worker::Worker;
 use extractor::{Extractor, Refusal};
-use keeper::{Keeper, Msg};
+use keeper::{Keeper, Listing, Msg};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use tokio::sync::oneshot;
 use walk::{Opened, Rules};
 
 /// Most bytes of text that [`Index::text`] gives at once.
-pub const MAX_READ: u64 = 16 << 10;
+pub const MAX_READ: u64 = 64 << 10;
 
 /// What went wrong, with which thing, and the way out.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -60,6 +60,16 @@ pub enum IndexError {
 pub struct Hit {
     pub passage: Passage,
     pub snippet: String,
+}
+
+/// A file that is in the index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexedFile {
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// Seconds since 1970, UTC.
+    pub modified: i64,
 }
 
 /// A stretch of a file's decoded text. `start..end` are bytes of the decoded content, `total` is its
@@ -154,11 +164,33 @@ impl Index {
 
     /// The best `k` passages for words, a question, or a "quoted phrase". No query is an error.
     pub async fn search(&self, query: &str, k: usize) -> Result<Vec<Hit>, IndexError> {
-        let shared = self.shared.clone();
-        let query = query.to_string();
-        let task =
-            tokio::task::spawn_blocking(move || search::search(&shared.reader, &shared.fields, &query, k));
+        self.search_below(query, k, &[]).await
+    }
+
+    /// As [`Index::search`], in files at or below these places alone; none means everywhere.
+    pub async fn search_below(
+        &self,
+        query: &str,
+        k: usize,
+        below: &[PathBuf],
+    ) -> Result<Vec<Hit>, IndexError> {
+        let (shared, query, below) = (self.shared.clone(), query.to_string(), below.to_vec());
+        let search = move || search::search(&shared.reader, &shared.fields, &query, k, &below);
+        let task = tokio::task::spawn_blocking(search);
         task.await.map_err(|e| IndexError::Store(e.to_string()))?
+    }
+
+    /// Indexed files whose name ends with `suffix`, at or below these places (none means everywhere), in
+    /// order of their paths, from the one after `after`; at most `most`.
+    pub async fn files(
+        &self,
+        suffix: &str,
+        after: &str,
+        below: &[PathBuf],
+        most: usize,
+    ) -> Result<Vec<IndexedFile>, IndexError> {
+        let listing = Listing { suffix: suffix.into(), after: after.into(), below: below.to_vec(), most };
+        self.ask(|reply| Msg::Files(listing, reply)).await?
     }
 
     /// The decoded text of a file below the roots, read afresh. At most [`MAX_READ`] bytes from `start`

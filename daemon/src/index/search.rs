@@ -7,9 +7,10 @@ use super::{FileText, Hit, IndexError, MAX_READ};
 use crate::protocol::frames::Extracted;
 use crate::types::Passage;
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
 use tantivy::collector::TopDocs;
-use tantivy::query::{BooleanQuery, BoostQuery, Occur, PhraseQuery, TermQuery};
+use tantivy::query::{BooleanQuery, BoostQuery, ConstScoreQuery, Occur, PhraseQuery, RangeQuery, TermQuery};
 use tantivy::schema::IndexRecordOption;
 use tantivy::{IndexReader, Searcher, Term};
 
@@ -40,14 +41,15 @@ pub(super) struct Weights {
 pub(super) const WEIGHTS: Weights =
     Weights { title: 0.6, breadcrumb: 0.4, names: 0.6, coverage: 2.5, adjacency: 0.6 };
 
-/// The best `k` passages, best first.
+/// The best `k` passages, best first. `below` are the folders and files that count; none means all.
 pub(super) fn search(
     reader: &IndexReader,
     fields: &Fields,
     text: &str,
     k: usize,
+    below: &[PathBuf],
 ) -> Result<Vec<Hit>, IndexError> {
-    weighed(reader, fields, text, k, &WEIGHTS)
+    weighed(reader, fields, text, k, below, &WEIGHTS)
 }
 
 pub(super) fn weighed(
@@ -55,6 +57,7 @@ pub(super) fn weighed(
     fields: &Fields,
     text: &str,
     k: usize,
+    below: &[PathBuf],
     weights: &Weights,
 ) -> Result<Vec<Hit>, IndexError> {
     let query = query::parse(text);
@@ -62,7 +65,7 @@ pub(super) fn weighed(
         return Ok(Vec::new());
     }
     let searcher = reader.searcher();
-    let wanted = boolean(fields, &query, weights);
+    let wanted = within(fields, boolean(fields, &query, weights), below);
     let found = searcher.search(&wanted, &TopDocs::with_limit(CANDIDATES.max(k * 2)).order_by_score())?;
     let rarity = rarity(&searcher, fields, &query)?;
     let of_change = query.terms.iter().any(|term| OF_CHANGE.contains(&term.as_str()));
@@ -103,6 +106,24 @@ fn boolean(fields: &Fields, query: &Query, weights: &Weights) -> BooleanQuery {
         clauses.push((Occur::Must, Box::new(PhraseQuery::new_with_offset(terms))));
     }
     BooleanQuery::new(clauses)
+}
+
+/// Only passages of files at or below these places, without a change to their scores.
+fn within(fields: &Fields, wanted: BooleanQuery, below: &[PathBuf]) -> BooleanQuery {
+    if below.is_empty() {
+        return wanted;
+    }
+    let term = |path: &str| Term::from_field_text(fields.path, path);
+    let places = below.iter().flat_map(|place| {
+        let place = place.to_string_lossy();
+        let (from, to) = super::catalog::range(&place);
+        let inside = RangeQuery::new(Bound::Included(term(&from)), Bound::Excluded(term(&to)));
+        let itself = TermQuery::new(term(&place), IndexRecordOption::Basic);
+        let either: [Box<dyn tantivy::query::Query>; 2] = [Box::new(inside), Box::new(itself)];
+        either.map(|query| (Occur::Should, query))
+    });
+    let places = ConstScoreQuery::new(Box::new(BooleanQuery::new(places.collect())), 0.0);
+    BooleanQuery::new(vec![(Occur::Must, Box::new(wanted)), (Occur::Must, Box::new(places))])
 }
 
 /// What each term weighs: the rarer in the texts, the more.
@@ -265,10 +286,10 @@ mod tests {
 
     #[test]
     fn a_stretch_is_cut_at_characters_and_at_the_limit() {
-        let text = "ä".repeat(20_000);
+        let text = "ä".repeat(40_000);
         let extracted = Extracted { text, ..Extracted::default() };
         let part = stretch(Path::new("/a"), extracted.clone(), 1, 0);
-        assert_eq!((part.start, part.end, part.total), (0, MAX_READ, 40_000));
+        assert_eq!((part.start, part.end, part.total), (0, MAX_READ, 80_000));
         let part = stretch(Path::new("/a"), extracted, 90_000, 95_000);
         assert!(part.text.is_empty());
     }

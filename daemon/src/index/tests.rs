@@ -304,3 +304,46 @@ async fn folders_past_the_watch_budget_are_polled() {
     until("polling finds changes", async || paths(&index, "tapir").await == ["b.txt", "c.txt"]).await;
     index.close().await;
 }
+
+#[tokio::test]
+async fn a_search_below_a_folder_finds_nothing_beside_it() {
+    let place = Place::new();
+    for name in ["a/one.md", "a/deep/two.ics", "ab/three.md", "four.md"] {
+        place.write(name, "The lamp is green.");
+    }
+    let index = place.filled().await;
+    let found = async |below: &[PathBuf]| {
+        let hits = index.search_below("green lamp", 50, below).await.unwrap();
+        let mut names: Vec<String> = hits.into_iter().map(|hit| file_of(&hit.passage.path)).collect();
+        names.sort();
+        names
+    };
+    // The same words are given once; which file has them is the index's choice.
+    assert_eq!(found(&[]).await.len(), 1);
+    assert!(["one.md", "two.ics"].contains(&found(&[place.docs.join("a")]).await[0].as_str()));
+    assert_eq!(found(&[place.docs.join("ab")]).await, ["three.md"]);
+    assert_eq!(found(&[place.docs.join("four.md")]).await, ["four.md"]);
+    assert!(found(&[place.docs.join("four")]).await.is_empty());
+    index.close().await;
+}
+
+#[tokio::test]
+async fn files_are_listed_by_their_names_and_from_where_one_left_off() {
+    let place = Place::new();
+    for name in ["a/one.ics", "a/two.md", "b/three.ics", "b/four.ics"] {
+        place.write(name, "Some text.");
+    }
+    let index = place.filled().await;
+    let listed = async |suffix: &str, after: &str, below: &[PathBuf], most: usize| -> Vec<String> {
+        let files = index.files(suffix, after, below, most).await.unwrap();
+        files.iter().map(|file| file_of(&file.path)).collect()
+    };
+    assert_eq!(listed(".ics", "", &[], 10).await, ["one.ics", "four.ics", "three.ics"]);
+    assert_eq!(listed("", "", &[], 2).await, ["one.ics", "two.md"]);
+    let first = place.docs.join("a/one.ics");
+    assert_eq!(listed(".ics", first.to_str().unwrap(), &[], 10).await, ["four.ics", "three.ics"]);
+    assert_eq!(listed(".ics", "", &[place.docs.join("b")], 10).await, ["four.ics", "three.ics"]);
+    let file = index.files("two.md", "", &[], 1).await.unwrap().remove(0);
+    assert!(file.size == 10 && file.modified > 1_600_000_000, "{file:?}");
+    index.close().await;
+}

@@ -225,7 +225,7 @@ mod tests {
             ("{\"text\":\"a\",\"weights\":[1]}", "without `tokens`"),
             ("{\"tokens\":[1,2],\"weights\":[1]}", "2 tokens and 1 weights"),
             ("{\"tokens\":[1],\"weights\":[NaN]}", "column"),
-            ("{\"tokens\":[1],\"weights\":[1e39]}", "`weights` is inf"),
+            ("{\"tokens\":[1],\"weights\":[1e39]}", "out of range"),
             ("{\"tokens\":[1],\"weights\":[-1]}", "`weights` is -1"),
             ("{\"tokens\":[-1]}", "-1"),
             ("{\"tokens\":[4294967296]}", "4294967296"),

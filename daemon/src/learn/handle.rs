@@ -184,8 +184,8 @@ fn jail(spec: &Spec, folder: &Path) -> Result<Jail, LearnError> {
         read: vec![spec.model.clone()],
         write: Some(folder.to_owned()),
         memory,
-        gpu: false,
         background: true,
+        ..Jail::default()
     })
 }
 

@@ -5,7 +5,7 @@ use crate::protocol::plugins::Ask;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use url::Url;
 
 /// The interfaces of `sdk/wit/plugin.wit` that a plugin may import.
@@ -182,9 +182,10 @@ impl Grants {
 }
 
 impl Search {
-    /// Whether a file is below a granted path.
+    /// Whether a file is below a granted path. A path with `..` in it is below nothing.
     pub fn holds(&self, path: &Path) -> bool {
-        self.paths.is_empty() || self.paths.iter().any(|granted| path.starts_with(granted))
+        let plain = path.is_absolute() && !path.components().any(|part| part == Component::ParentDir);
+        plain && (self.paths.is_empty() || self.paths.iter().any(|granted| path.starts_with(granted)))
     }
 
     /// The narrower of each pair of paths of which one is below the other; `None` when there is none,
@@ -350,6 +351,16 @@ mod tests {
         let a = Search { paths: vec!["/a".into()] };
         assert_eq!(a.meet(&Search { paths: vec!["/ab".into()] }), None);
         assert_eq!(a.meet(&Search::default()), Some(a));
+    }
+
+    #[test]
+    fn a_path_that_climbs_is_below_nothing() {
+        for granted in [Search { paths: vec!["/a".into()] }, Search::default()] {
+            assert!(granted.holds(Path::new("/a/b")) && granted.holds(Path::new("/a/./b..")));
+            for path in ["/a/../b", "/a/..", "/a/b/../../c", "a/b", "../a", ""] {
+                assert!(!granted.holds(Path::new(path)), "{path}");
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! JSON of Familiar's own HTTP resources: the contract that scripts rely on. Fields may be added,
 //! never renamed. The OpenAI-compatible shapes live with the door that serves them.
 
+use super::approvals::{Approval, NoticeEntry, OwnerEvent, ProgressReport};
 use crate::types::{Citation, Message, Timings, Usage};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -60,8 +61,27 @@ pub enum AskEvent {
         name: String,
         arguments: serde_json::Value,
     },
+    /// The tool that is running waits for the owner's yes.
+    Approval(Box<Approval>),
+    /// It waits no longer.
+    ApprovalEnded {
+        id: String,
+    },
+    Notice(NoticeEntry),
+    Progress(ProgressReport),
     Done(Box<AskResponse>),
     Error(ErrorBody),
+}
+
+impl From<OwnerEvent> for AskEvent {
+    fn from(event: OwnerEvent) -> AskEvent {
+        match event {
+            OwnerEvent::Approval(approval) => AskEvent::Approval(approval),
+            OwnerEvent::ApprovalEnded { id } => AskEvent::ApprovalEnded { id },
+            OwnerEvent::Notice(notice) => AskEvent::Notice(notice),
+            OwnerEvent::Progress(report) => AskEvent::Progress(report),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

@@ -3,12 +3,17 @@
 
 use crate::types::Origin;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use utoipa::ToSchema;
 
 /// Compile a component, or take it from the cache; its file's descriptor travels with the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Load {
     /// BLAKE3 of the file, in hex. Other bytes are refused.
     pub digest: String,
+    /// Compile it and write it to the cache, without loading it. Otherwise it is loaded from there;
+    /// [`Fault::NotLoaded`](super::frames::Fault) if it is not there.
+    pub compile: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,10 +35,14 @@ pub struct Call {
     pub arguments: String,
     pub session: String,
     pub language: String,
+    /// Interfaces that are granted: `log` and `progress` decide what the worker answers itself.
+    pub granted: Vec<String>,
+    /// Milliseconds that it may run, not counting the wait for the owner.
+    pub deadline_ms: u64,
     pub limits: Limits,
 }
 
-/// What one call may use. The deadline is the request's own.
+/// What one call may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Bytes of linear memory, all memories together.
@@ -59,9 +68,11 @@ pub struct Called {
     pub log_dropped: u64,
     /// Guest and host together, without the wait for a free place.
     pub micros: u64,
+    /// Of those, what making the instance took, in nanoseconds.
+    pub instantiate_ns: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LogLine {
     /// `debug`, `info`, `warn` or `error`
     pub level: String,
@@ -75,7 +86,7 @@ pub struct Output {
     pub sources: Vec<Source>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Source {
     pub path: String,
     pub start: u64,
@@ -131,6 +142,38 @@ pub enum Ask {
     Progress { done: u64, total: u64, message: String },
 }
 
+impl Ask {
+    /// Whether the owner may have to say yes before it is answered. The call's deadline stands still
+    /// meanwhile.
+    pub fn may_wait_for_owner(&self) -> bool {
+        match self {
+            Ask::KvSet { .. }
+            | Ask::KvSwap { .. }
+            | Ask::KvDelete { .. }
+            | Ask::Send(_)
+            | Ask::Notify(_)
+            | Ask::Schedule { .. }
+            | Ask::Unschedule { .. }
+            | Ask::Confirm { .. }
+            | Ask::Choose { .. } => true,
+            Ask::Now
+            | Ask::LocalOffset { .. }
+            | Ask::KvGet { .. }
+            | Ask::KvKeys { .. }
+            | Ask::Find { .. }
+            | Ask::Files { .. }
+            | Ask::Read { .. }
+            | Ask::Generate(_)
+            | Ask::Pending
+            | Ask::Progress { .. } => false,
+        }
+    }
+}
+
+/// What a wait for the owner costs of a call's deadline at most: enough that a plugin cannot live on by
+/// asking again and again.
+pub const WAIT_COSTS: Duration = Duration::from_millis(250);
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Answer {
     Done,
@@ -147,6 +190,34 @@ pub enum Answer {
     Pending(Vec<Scheduled>),
     Chosen(Option<u32>),
     Refused(Refusal),
+}
+
+impl Answer {
+    /// About how many bytes it takes on the wire.
+    pub fn bytes(&self) -> usize {
+        let hit = |hit: &Hit| hit.path.len() + hit.title.len() + hit.breadcrumb.len() + hit.text.len() + 64;
+        match self {
+            Answer::Value(value) => value.as_ref().map_or(0, Vec::len),
+            Answer::Keys(keys) => keys.iter().map(|key| key.len() + 8).sum(),
+            Answer::Hits(hits) => hits.iter().map(hit).sum(),
+            Answer::Files(files) => files.iter().map(|file| file.path.len() + 24).sum(),
+            Answer::Text(reply) => reply.text.len(),
+            Answer::Response(response) => {
+                let headers = response.headers.iter().map(|(name, value)| name.len() + value.len() + 8);
+                response.body.len() + response.url.len() + headers.sum::<usize>()
+            }
+            Answer::Pending(all) => {
+                all.iter().map(|one| one.id.len() + one.notice.title.len() + one.notice.body.len() + 16).sum()
+            }
+            Answer::Done
+            | Answer::Now { .. }
+            | Answer::Offset(_)
+            | Answer::Flag(_)
+            | Answer::Id(_)
+            | Answer::Chosen(_)
+            | Answer::Refused(_) => 64,
+        }
+    }
 }
 
 /// Every import's errors together. Where an import has no error of that kind, or none at all, the

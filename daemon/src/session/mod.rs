@@ -9,13 +9,16 @@ use crate::index::Index;
 use crate::protocol::http::{AskEvent, AskRequest, ErrorBody, ErrorCode};
 use crate::store::{Store, StoreError};
 use crate::tools::Tools;
-use crate::types::Message;
+use crate::types::{Label, Message};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, watch};
 
 /// Events of one answer that may wait for a slow reader before the answer waits too.
 const BACKLOG: usize = 256;
+
+/// Messages, and the label of all of them.
+type History = (Vec<Message>, Label);
 
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
@@ -58,8 +61,13 @@ struct Inner {
 }
 
 impl Sessions {
-    pub fn new(store: Store, engine: Engine, index: Index, config: watch::Receiver<Arc<Config>>) -> Sessions {
-        let tools = Tools::new(index.clone());
+    pub fn new(
+        store: Store,
+        engine: Engine,
+        index: Index,
+        tools: Tools,
+        config: watch::Receiver<Arc<Config>>,
+    ) -> Sessions {
         let answering = Mutex::default();
         Sessions { inner: Arc::new(Inner { store, engine, index, tools, config, answering }) }
     }
@@ -94,11 +102,13 @@ impl Sessions {
         Ok(receiver)
     }
 
-    async fn conversation(&self, session: Option<&str>) -> Result<(String, Vec<Message>), SessionError> {
+    /// The conversation so far, with the label of what it was made from.
+    async fn conversation(&self, session: Option<&str>) -> Result<(String, History), SessionError> {
+        let store = &self.inner.store;
         match session {
-            None => Ok((self.inner.store.create_session().await?, Vec::new())),
-            Some(id) => match self.inner.store.messages(id).await? {
-                Some(messages) => Ok((id.to_owned(), messages)),
+            None => Ok((store.create_session().await?, (Vec::new(), Label::owner()))),
+            Some(id) => match store.messages(id).await? {
+                Some(messages) => Ok((id.to_owned(), (messages, store.label(id).await?))),
                 None => Err(SessionError::NotFound(id.to_owned())),
             },
         }

@@ -1,14 +1,14 @@
 //! One turn: the loop between the agent's actions and the rooms that carry them out.
 
-use super::{Inner, SessionError};
-use crate::agent::{Action, Agent, Answer, Input, Profile};
+use super::{History, Inner, SessionError};
+use crate::agent::{Action, Agent, Answer, Input, Profile, ToolOutcome};
 use crate::engine::{EngineError, Output};
 use crate::protocol::frames::{Fault, Generate, ModelInfo};
 use crate::protocol::http::{AskEvent, AskRequest, AskResponse, ErrorBody, ErrorCode, ToolCallReport};
 use crate::store::Turn;
-use crate::tools::Tools;
-use crate::types::{Message, Passage, Role, ToolCall};
+use crate::types::{Label, Passage, Role, ToolCall};
 use std::collections::VecDeque;
+use std::pin::pin;
 use tokio::sync::mpsc;
 
 type Events = mpsc::Sender<AskEvent>;
@@ -17,7 +17,7 @@ type Events = mpsc::Sender<AskEvent>;
 pub(super) async fn run(
     rooms: &Inner,
     session: &str,
-    history: Vec<Message>,
+    (history, label): History,
     request: &AskRequest,
     events: &Events,
 ) -> Result<AskResponse, ErrorBody> {
@@ -25,10 +25,11 @@ pub(super) async fn run(
     // Held to the end, so that it is not unloaded between two generations.
     let held = rooms.engine.hold().await.map_err(|e| e.body())?;
     let model = &held.model;
-    let tools = if request.no_tools { Vec::new() } else { Tools::specs() };
     let profile = Profile::new(&config.ask, model);
+    let offered = profile.tools && !request.no_tools;
+    let tools = if offered { rooms.tools.specs().await } else { Vec::new() };
     let spoken = history.into_iter().filter(|m| m.role != Role::Tool && m.tool_calls.is_empty()).collect();
-    let mut agent = Agent::new(profile, spoken, &request.question, tools);
+    let mut agent = Agent::new(profile, (spoken, label), &request.question, tools);
     let mut actions = VecDeque::from(agent.step(Input::Start));
     while let Some(action) = actions.pop_front() {
         match action {
@@ -40,9 +41,9 @@ pub(super) async fn run(
             }
             Action::Generate(prompt) => actions.extend(generate(rooms, &mut agent, *prompt, events).await?),
             Action::Emit(text) => send(events, AskEvent::Text { text }).await,
-            Action::CallTool(call) => {
+            Action::CallTool(call, label) => {
                 send(events, AskEvent::ToolCall { name: call.name.clone(), arguments: json(&call) }).await;
-                let outcome = rooms.tools.execute(&call).await;
+                let outcome = execute(rooms, session, &call, &label, events).await;
                 actions.extend(agent.step(Input::Tool(outcome)));
             }
             Action::Finish(answer) => return finish(rooms, session, request, model, *answer).await,
@@ -58,6 +59,25 @@ async fn retrieve(rooms: &Inner, query: &str, k: usize) -> Result<Vec<Passage>, 
     let hits = rooms.index.search(query, k).await;
     let hits = hits.map_err(|e| ErrorBody { code: ErrorCode::Failed, message: e.to_string() })?;
     Ok(hits.into_iter().map(|hit| hit.passage).collect())
+}
+
+/// Runs one tool. What waits for the owner's yes meanwhile, and what they should know, goes to the asker.
+async fn execute(
+    rooms: &Inner,
+    session: &str,
+    call: &ToolCall,
+    label: &Label,
+    events: &Events,
+) -> ToolOutcome {
+    let mut watch = rooms.tools.watch(Some(session)).await;
+    let mut running = pin!(rooms.tools.execute(call, session, label));
+    loop {
+        tokio::select! {
+            biased;
+            event = watch.next() => send(events, event.into()).await,
+            outcome = &mut running => return outcome,
+        }
+    }
 }
 
 /// Runs one generation, passing its text through the agent as it comes.
@@ -131,6 +151,7 @@ async fn finish(
         model: response.model.clone(),
         adapter: response.adapter.clone(),
         usage: response.usage,
+        label: answer.label,
     };
     rooms.store.append_turn(session, &turn).await.map_err(|error| {
         let error = SessionError::from(error).body();

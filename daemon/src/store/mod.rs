@@ -1,12 +1,21 @@
-//! Sessions and their messages in one SQLite file, so that they outlive a crash and a restart. This
-//! room reads and writes that file and nothing else; it knows nothing of models or of the index.
+//! What outlives a crash and a restart, in one SQLite file: sessions and their messages, what plugins
+//! keep, notices, standing rules, and where the audit log ends. This room reads and writes that file
+//! and nothing else; it knows nothing of models or of the index.
 
+mod audit;
+mod notices;
+mod rules;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod values;
+
+pub use audit::Head;
+pub use notices::StoredNotice;
+pub use values::{Kept, Put, ValueError};
 
 use crate::protocol::http::{SessionMessage, SessionSummary};
-use crate::types::{Citation, Message, Role, ToolCall, Usage};
+use crate::types::{Citation, Label, Message, Origin, Role, ToolCall, Usage};
 use rusqlite::{Connection, ErrorCode, Row, params};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -49,6 +58,8 @@ pub struct Turn {
     /// Adapter generation that answered; `None` for the base model.
     pub adapter: Option<String>,
     pub usage: Usage,
+    /// Of everything that the model had read when it answered.
+    pub label: Label,
 }
 
 /// The database; cheap to clone. Calls wait for each other: all of them are short.
@@ -94,6 +105,21 @@ impl Store {
         let session = session.to_owned();
         self.with(move |db| if exists(db, &session)? { history(db, &session).map(Some) } else { Ok(None) })
             .await
+    }
+
+    /// What all turns of a session were made from, joined.
+    pub async fn label(&self, session: &str) -> Result<Label, StoreError> {
+        let session = session.to_owned();
+        self.with(move |db| {
+            let mut query = db.prepare_cached("SELECT label FROM turns WHERE session = ?1")?;
+            let rows = query.query_map([session], |row| row.get::<_, Option<String>>(0))?;
+            let mut label = Label::owner();
+            for row in rows {
+                label.join(&turn_label(row?.as_deref())?);
+            }
+            Ok(label)
+        })
+        .await
     }
 
     /// Adds a whole turn or, when it fails, nothing of it.
@@ -187,8 +213,8 @@ fn append(db: &mut Connection, session: &str, turn: &Turn) -> rusqlite::Result<b
         return Ok(false);
     }
     change.execute(
-        "INSERT INTO turns (session, at, model, adapter, citations, prompt_tokens, cached_tokens, completion_tokens)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO turns (session, at, model, adapter, citations, prompt_tokens, cached_tokens, completion_tokens, label)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         params![
             session,
             now,
@@ -198,6 +224,7 @@ fn append(db: &mut Connection, session: &str, turn: &Turn) -> rusqlite::Result<b
             turn.usage.prompt_tokens,
             turn.usage.cached_tokens,
             turn.usage.completion_tokens,
+            json(&turn.label)?,
         ],
     )?;
     let id = change.last_insert_rowid();
@@ -208,6 +235,17 @@ fn append(db: &mut Connection, session: &str, turn: &Turn) -> rusqlite::Result<b
     insert(&change, id, &Message::new(Role::Assistant, turn.answer.as_str()))?;
     change.commit()?;
     Ok(true)
+}
+
+/// A turn is the owner's own, whoever else had a part in it. One from before labels were kept may have
+/// been made from anything.
+fn turn_label(stored: Option<&str>) -> rusqlite::Result<Label> {
+    let mut label = match stored {
+        Some(text) => unjson(text)?,
+        None => Label { untrusted: true, private: true, sources: ["an older conversation".into()].into() },
+    };
+    label.join(&Label::from(Origin::Owner, "earlier in this conversation"));
+    Ok(label)
 }
 
 fn insert(db: &Connection, turn: i64, message: &Message) -> rusqlite::Result<()> {

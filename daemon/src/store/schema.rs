@@ -8,7 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Step `n` leads from version `n` to `n + 1`. Steps are never edited, only added.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
     CREATE TABLE sessions (
         id TEXT NOT NULL PRIMARY KEY,
         created INTEGER NOT NULL,
@@ -35,7 +36,42 @@ const STEPS: [&str; 1] = ["
         tool_call_id TEXT
     ) STRICT;
     CREATE INDEX messages_of_turn ON messages (turn);
-"];
+",
+    "
+    ALTER TABLE turns ADD COLUMN label TEXT;
+    CREATE TABLE plugin_values (
+        plugin TEXT NOT NULL,
+        key TEXT NOT NULL,
+        value BLOB NOT NULL,
+        label TEXT NOT NULL,
+        PRIMARY KEY (plugin, key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE notices (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        plugin TEXT NOT NULL,
+        title TEXT NOT NULL,
+        body TEXT NOT NULL,
+        label TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        sent INTEGER
+    ) STRICT;
+    CREATE INDEX notices_by_time ON notices (sent, at);
+    CREATE TABLE standing_rules (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        plugin TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        tool TEXT NOT NULL,
+        target TEXT NOT NULL,
+        made INTEGER NOT NULL,
+        UNIQUE (digest, tool, target)
+    ) STRICT;
+    CREATE TABLE audit_head (
+        one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
+        lines INTEGER NOT NULL,
+        hash TEXT NOT NULL
+    ) STRICT;
+",
+];
 
 /// Opens the file, makes it when there is none, checks it and brings it up to date.
 pub fn open(path: &Path) -> Result<Connection, StoreError> {

@@ -34,6 +34,7 @@ fn turn(question: &str) -> Turn {
         model: "ember".into(),
         adapter: None,
         usage: Usage { prompt_tokens: 9, cached_tokens: 2, completion_tokens: 5 },
+        label: Label::from(Origin::File, "/home/me/lamp.md"),
     }
 }
 
@@ -195,4 +196,29 @@ async fn a_kill_loses_nothing_acknowledged() {
         let left = Store::open(&copy.join("familiar.db")).unwrap();
         assert_eq!(left.messages(&id).await.unwrap().unwrap().len(), n * 4);
     }
+}
+
+#[tokio::test]
+async fn a_sessions_label_is_the_join_of_its_turns_and_is_private() {
+    let (_folder, path) = place();
+    let store = Store::open(&path).unwrap();
+    let id = store.create_session().await.unwrap();
+    assert_eq!(store.label(&id).await.unwrap(), Label::owner());
+    store.append_turn(&id, &Turn { label: Label::owner(), ..turn("Hello?") }).await.unwrap();
+    let label = store.label(&id).await.unwrap();
+    assert!(label.private && !label.untrusted);
+    store.append_turn(&id, &turn("And the lamp?")).await.unwrap();
+    let label = store.label(&id).await.unwrap();
+    assert!(label.private && label.untrusted && label.sources.contains("/home/me/lamp.md"));
+}
+
+#[tokio::test]
+async fn turns_from_before_labels_are_trusted_with_nothing() {
+    let (_folder, path) = place();
+    let store = Store::open(&path).unwrap();
+    let id = store.create_session().await.unwrap();
+    store.append_turn(&id, &turn("?")).await.unwrap();
+    store.shared.connection.lock().unwrap().execute("UPDATE turns SET label = NULL", []).unwrap();
+    let label = store.label(&id).await.unwrap();
+    assert!(label.private && label.untrusted);
 }

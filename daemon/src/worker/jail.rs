@@ -21,6 +21,9 @@ pub struct Jail {
     pub write: Option<PathBuf>,
     /// Bytes of address space; 0 = no limit.
     pub memory: u64,
+    /// Bytes of private memory that may be written, for a worker that reserves address space without
+    /// using it; 0 = no limit.
+    pub data: u64,
     /// Device files, driver libraries and ioctls for a GPU backend.
     pub gpu: bool,
     /// Behind everything else of this machine: see [`priority`](super::priority).
@@ -66,6 +69,9 @@ fn limit(jail: &Jail, report: &mut JailReport) {
     }
     if jail.memory > 0 {
         limits.push((Resource::As, jail.memory));
+    }
+    if jail.data > 0 {
+        limits.push((Resource::Data, jail.data));
     }
     for (resource, value) in limits {
         let limit = Rlimit { current: Some(value), maximum: Some(value) };

@@ -308,6 +308,7 @@ fn spawn(spec: &Spec, frames: OwnedFd, descriptors: OwnedFd) -> Result<Child, St
         command.arg("--write").arg(path);
     }
     command.arg("--memory").arg(spec.jail.memory.to_string());
+    command.arg("--data").arg(spec.jail.data.to_string());
     if spec.jail.gpu {
         command.arg("--gpu");
     }

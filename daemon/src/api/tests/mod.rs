@@ -6,12 +6,16 @@ mod socket;
 
 use super::serve::run;
 use super::*;
+use crate::approvals::Approvals;
+use crate::audit::Audit;
 use crate::config::Config;
 use crate::config::paths::Paths;
 use crate::daemon::Control;
 use crate::engine::{Adapters, Engine, Models};
 use crate::index::Index;
+use crate::plugins::{Plugins, Runtime};
 use crate::session::Sessions;
+use crate::tools::{Rooms, Tools};
 use crate::worker::{Jail, Kind, Spec, Worker};
 use serde_json::Value;
 use std::sync::Arc;
@@ -41,6 +45,7 @@ impl Server {
     /// The real doors. `control` orders are answered with "done".
     async fn start(limits: Limits) -> Server {
         let folder = tempfile::tempdir().unwrap();
+        paths(&folder).create().unwrap();
         let store = Store::open(&paths(&folder).database()).unwrap();
         let (stop, _) = watch::channel(false);
         let (control, mut orders) = mpsc::channel(1);
@@ -55,10 +60,33 @@ impl Server {
         let index = Index::open(index, Config::default().index, extract.clone()).await.unwrap();
         let models = Models::new(paths(&folder).models());
         let engine = Engine::new(models, Adapters::new(paths(&folder).adapters()), config.clone());
+        let runtime = Runtime::new(paths(&folder).compiled(), None);
+        let plugins = Plugins::open(paths(&folder).plugins(), paths(&folder).secrets(), runtime).unwrap();
+        let approvals = Approvals::new(store.clone());
+        let audit = Audit::open(&paths(&folder).audit(), store.clone()).await.unwrap();
+        let tools = Tools::new(Rooms {
+            index: index.clone(),
+            engine: engine.clone(),
+            store: store.clone(),
+            approvals: approvals.clone(),
+            audit: audit.clone(),
+            plugins: plugins.clone(),
+            config: config.clone(),
+        });
         let handles = Handles {
-            sessions: Sessions::new(store.clone(), engine.clone(), index.clone(), config.clone()),
+            sessions: Sessions::new(
+                store.clone(),
+                engine.clone(),
+                index.clone(),
+                tools.clone(),
+                config.clone(),
+            ),
             engine,
             index,
+            plugins,
+            tools,
+            approvals,
+            audit,
             extract,
             config,
             started: Instant::now(),

@@ -99,6 +99,22 @@ pub fn folder(name: &'static str, folder: &Path) -> Check {
     }
 }
 
+/// What the authors of plugins need; whoever writes none needs nothing.
+pub fn plugin_authors() -> Check {
+    const NAME: &str = "plugin authors";
+    let told = std::process::Command::new("rustc").args(["--print", "sysroot"]).output();
+    let Some(told) = told.ok().filter(|told| told.status.success()) else {
+        return Check::ok(NAME, "no Rust here; only needed to write plugins in it");
+    };
+    let sysroot = String::from_utf8_lossy(&told.stdout).trim().to_owned();
+    match Path::new(&sysroot).join("lib/rustlib/wasm32-wasip2").is_dir() {
+        true => Check::ok(NAME, "Rust with the target wasm32-wasip2"),
+        false => {
+            Check::ok(NAME, "Rust without wasm32-wasip2; `rustup target add wasm32-wasip2` to write plugins")
+        }
+    }
+}
+
 pub fn socket(paths: &Paths) -> Check {
     let socket = paths.socket();
     let shown = socket.display();

@@ -11,7 +11,7 @@ use super::extractor::{Extractor, Refusal};
 use super::text::TextIndex;
 use super::walk::Rules;
 use super::watch::Watch;
-use super::{IndexError, Shared, lock};
+use super::{IndexError, IndexedFile, Shared, lock};
 use crate::config::IndexConfig;
 use crate::memory;
 use crate::protocol::frames::Extracted;
@@ -44,8 +44,18 @@ pub(super) enum Msg {
     Add(PathBuf, oneshot::Sender<Result<(), IndexError>>),
     Remove(PathBuf, oneshot::Sender<Result<(), IndexError>>),
     Settled(oneshot::Sender<()>),
+    Files(Listing, oneshot::Sender<Result<Vec<IndexedFile>, IndexError>>),
     Read(Box<Done>),
     Close(oneshot::Sender<()>),
+}
+
+/// Which files are wanted.
+pub(super) struct Listing {
+    pub suffix: String,
+    pub after: String,
+    /// Folders and files; none means all.
+    pub below: Vec<PathBuf>,
+    pub most: usize,
 }
 
 /// A file that was read, or not.
@@ -219,9 +229,22 @@ impl Keeper {
                 let _ = reply.send(self.remove(&path));
             }
             Msg::Settled(reply) => self.waiting.push(reply),
+            Msg::Files(listing, reply) => {
+                let _ = reply.send(self.files(&listing));
+            }
             Msg::Read(done) => self.read(*done),
             Msg::Close(reply) => closing.push(reply),
         }
+    }
+
+    fn files(&self, listing: &Listing) -> Result<Vec<IndexedFile>, IndexError> {
+        let Listing { suffix, after, below, most } = listing;
+        let wanted =
+            |path: &str| below.is_empty() || below.iter().any(|place| Path::new(path).starts_with(place));
+        let found = self.catalog.listed(suffix, after, wanted, *most);
+        let found = found.map_err(|error| IndexError::Store(error.to_string()))?;
+        let file = |(path, size, mtime_ns)| IndexedFile { path, size, modified: mtime_ns / 1_000_000_000 };
+        Ok(found.into_iter().map(file).collect())
     }
 
     fn is_settled(&self) -> bool {

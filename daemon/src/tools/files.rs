@@ -1,0 +1,109 @@
+//! The owner's index, below the folders that were granted to a plugin. Everything found is labelled with
+//! its file: anybody may have written it.
+
+use super::services::{Proposal, Services, failed};
+use crate::index::IndexError;
+use crate::plugins::Calling;
+use crate::policy::Effect;
+use crate::protocol::plugins::{Answer, File, Hit, Refusal};
+use crate::types::{Label, Origin, Passage};
+use std::path::{Path, PathBuf};
+
+/// Passages that one search gives; files that one listing gives; bytes that one reading gives.
+const MOST_HITS: u32 = 50;
+const MOST_FILES: usize = 1000;
+const MOST_READ: u32 = 64 << 10;
+
+pub async fn find(
+    services: &Services,
+    calling: &Calling,
+    query: &str,
+    limit: u32,
+) -> Result<Answer, Refusal> {
+    permit(services, calling, Effect::Search).await?;
+    let limit = limit.min(MOST_HITS) as usize;
+    let hits = services.house.index.search_below(query, limit, granted(calling)).await.map_err(failed)?;
+    let passages: Vec<Passage> = hits.into_iter().map(|hit| hit.passage).collect();
+    for passage in &passages {
+        calling.learned(&Label::from(Origin::File, passage.path.as_str()));
+    }
+    services.found(passages.iter().cloned());
+    Ok(Answer::Hits(passages.into_iter().map(hit).collect()))
+}
+
+pub async fn list(
+    services: &Services,
+    calling: &Calling,
+    suffix: &str,
+    after: Option<String>,
+) -> Result<Answer, Refusal> {
+    permit(services, calling, Effect::Search).await?;
+    let after = after.unwrap_or_default();
+    let below = granted(calling);
+    let files = services.house.index.files(suffix, &after, below, MOST_FILES).await.map_err(failed)?;
+    for file in &files {
+        // Names are text, too, and somebody gave them.
+        calling.learned(&Label::from(Origin::File, file.path.as_str()));
+    }
+    let file =
+        |file: crate::index::IndexedFile| File { path: file.path, size: file.size, modified: file.modified };
+    Ok(Answer::Files(files.into_iter().map(file).collect()))
+}
+
+pub async fn read(
+    services: &Services,
+    calling: &Calling,
+    path: &str,
+    start: u64,
+    length: u32,
+) -> Result<Answer, Refusal> {
+    permit(services, calling, Effect::Read(path.into())).await?;
+    let end = start.saturating_add(u64::from(length.clamp(1, MOST_READ)));
+    let text = services.house.index.text(Path::new(path), start, end).await.map_err(refused)?;
+    calling.learned(&Label::from(Origin::File, text.path.as_str()));
+    let passage = Passage {
+        path: text.path,
+        title: text.title,
+        breadcrumb: String::new(),
+        text: text.text,
+        start: text.start,
+        end: text.end,
+        line: text.line,
+        page: None,
+        hash: text.hash,
+        score: 1.0,
+    };
+    services.found([passage.clone()]);
+    Ok(Answer::Hits(vec![hit(passage)]))
+}
+
+async fn permit(services: &Services, calling: &Calling, effect: Effect) -> Result<(), Refusal> {
+    services.permit(calling, Proposal { effect, action: String::new(), bytes: &[] }).await.map(drop)
+}
+
+fn granted(calling: &Calling) -> &[PathBuf] {
+    calling.grants.search.as_ref().map_or(&[], |search| &search.paths)
+}
+
+fn refused(error: IndexError) -> Refusal {
+    match error {
+        IndexError::NotFound(_) | IndexError::NotAFile(_) => Refusal::NotFound(error.to_string()),
+        IndexError::Denied { .. } | IndexError::Outside(_) => Refusal::Denied(error.to_string()),
+        _ => failed(error),
+    }
+}
+
+fn hit(passage: Passage) -> Hit {
+    Hit {
+        path: passage.path,
+        title: passage.title,
+        breadcrumb: passage.breadcrumb,
+        text: passage.text,
+        start: passage.start,
+        end: passage.end,
+        line: passage.line,
+        page: passage.page,
+        score: passage.score,
+        origin: Origin::File,
+    }
+}
