@@ -1,6 +1,7 @@
 //! End-to-end tests: the real binary, a real model, real files, in a folder of their own.
 
 mod engine;
+mod eval;
 mod hijack;
 mod hostile;
 mod hostile_guests;

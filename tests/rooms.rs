@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every room with the rooms that it may use. Below, a folder or file of `daemon/src` is a room.
-const ALLOWED: [(&str, &[&str]); 24] = [
+const ALLOWED: [(&str, &[&str]); 25] = [
     ("types", &[]),
     ("protocol", &["types"]),
     ("config", &[]),
@@ -18,6 +18,7 @@ const ALLOWED: [(&str, &[&str]); 24] = [
     ("extract", &["protocol", "types", "worker"]),
     ("engine", &["types", "protocol", "config", "llama", "testkit", "worker"]),
     ("learn", &["types", "protocol", "config", "llama", "testkit", "worker"]),
+    ("eval", &["types", "protocol", "config", "agent", "engine"]),
     // `extract` only in tests, where documents are read in process.
     ("index", &["types", "protocol", "config", "policy", "memory", "worker", "extract"]),
     ("store", &["types", "protocol"]),
@@ -91,8 +92,8 @@ const ALLOWED: [(&str, &[&str]); 24] = [
     (
         "cli",
         &[
-            "types", "protocol", "config", "audit", "daemon", "engine", "extract", "learn", "plugins",
-            "policy", "worker",
+            "types", "protocol", "config", "audit", "daemon", "engine", "eval", "extract", "learn",
+            "plugins", "policy", "worker",
         ],
     ),
     ("main", &["cli"]),

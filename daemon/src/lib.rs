@@ -12,6 +12,7 @@ pub mod config;
 pub mod daemon;
 pub mod egress;
 pub mod engine;
+pub mod eval;
 pub mod extract;
 pub mod index;
 pub mod learn;

@@ -19,6 +19,7 @@ use toolcall::{Piece, Splitter};
 pub struct Profile {
     pub tools: bool,
     pub grounded_only: bool,
+    pub quotes: bool,
     pub tool_format: ToolFormat,
     /// Passages in a prompt; characters in each.
     pub passages: usize,
@@ -35,6 +36,7 @@ impl Profile {
         Profile {
             tools: model.tools && !model.grounded_only,
             grounded_only: model.grounded_only,
+            quotes: model.quotes,
             tool_format: model.tool_format,
             passages: hint(model.passages, config.passages),
             passage_chars: hint(model.passage_chars, config.passage_chars),
@@ -283,11 +285,13 @@ impl Agent {
 
     /// A model taught to quote is held to it.
     fn quotes(&self) -> Option<Quotes> {
-        let passages = &self.passages[..self.retrieved];
-        (self.profile.grounded_only && !passages.is_empty()).then(|| Quotes {
+        // Those that tools returned too: they have the next numbers.
+        let passages = &self.passages;
+        (self.profile.quotes && !passages.is_empty()).then(|| Quotes {
             passages: passages.iter().map(|passage| passage::quotable(passage.text.trim())).collect(),
             otherwise: (!passage::covered(&self.question, passages)).then(|| prompt::UNTOLD.into()),
             at_least: QUOTE,
+            free: !self.profile.grounded_only,
         })
     }
 

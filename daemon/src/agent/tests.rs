@@ -4,6 +4,7 @@ fn profile() -> Profile {
     Profile {
         tools: true,
         grounded_only: false,
+        quotes: false,
         tool_format: ToolFormat::Hermes,
         passages: 4,
         passage_chars: 200,
@@ -81,7 +82,7 @@ fn a_question_is_answered_from_a_passage_and_cited() {
 
 #[test]
 fn a_grounded_model_is_held_to_the_passages_words() {
-    let mut agent = agent(Profile { grounded_only: true, tools: false, ..profile() });
+    let mut agent = agent(Profile { grounded_only: true, quotes: true, tools: false, ..profile() });
     agent.step(Input::Start);
     let actions = agent.step(Input::Retrieved(vec![passage("One here.\n\n  Two  there."), passage("Three")]));
     let quotes = generate(&actions).quotes.clone().expect("quotes");
@@ -100,8 +101,20 @@ fn a_grounded_model_is_held_to_the_passages_words() {
 }
 
 #[test]
+fn a_model_that_quotes_may_also_talk_and_call() {
+    let mut agent = agent(Profile { quotes: true, ..profile() });
+    agent.step(Input::Start);
+    let actions = agent.step(Input::Retrieved(vec![passage("One here.")]));
+    let request = generate(&actions);
+    assert!(request.quotes.as_ref().is_some_and(|quotes| quotes.free) && !request.tools.is_empty());
+    let mut plain = self::agent(profile());
+    plain.step(Input::Start);
+    assert_eq!(generate(&plain.step(Input::Retrieved(vec![passage("One here.")]))).quotes, None);
+}
+
+#[test]
 fn a_grounded_model_is_not_asked_about_nothing() {
-    let mut agent = agent(Profile { grounded_only: true, tools: false, ..profile() });
+    let mut agent = agent(Profile { grounded_only: true, quotes: true, tools: false, ..profile() });
     agent.step(Input::Start);
     let answer = answer(agent.step(Input::Retrieved(Vec::new())));
     assert_eq!(answer.text, prompt::NOTHING_FOUND);

@@ -184,6 +184,8 @@ fn mode(text: &str) -> Result<String, String> {
 pub enum Bench {
     /// Train adapters of a model of random weights, or of a file
     Train(BenchTrain),
+    /// Measure how good a model is: answers, citations, tools, and speed. Takes minutes, or hours for a large one
+    Model(BenchModel),
     /// Multiply with quantized weights, beside this processor's peak and ggml's backward pass
     Products(Json),
     /// Call a plugin that writes its JSON back, and stop runaways; beside an MCP server, if there is one
@@ -233,6 +235,22 @@ pub struct BenchTrain {
     /// Compute in f32 where bfloat16 is faster
     #[arg(long)]
     pub f32: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchModel {
+    /// The model to measure; the one in the settings unless given
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Cases of each kind, at most; fewer are quicker and less sure
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub cases: u32,
+    /// Write each case with what the model said into this file, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub answers: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

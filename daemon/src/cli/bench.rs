@@ -12,6 +12,8 @@ pub fn bench(args: args::Bench, out: &mut impl Write) -> Outcome {
     match args {
         args::Bench::Train(args) => train(args, out),
         args::Bench::Products(args) => products(args.json, out),
+        // It needs a runtime, and is given one where commands are told apart.
+        args::Bench::Model(_) => Ok(()),
         args::Bench::Plugin(args) => plugin(args, out),
     }
 }
@@ -135,7 +137,7 @@ fn plugin(args: args::BenchPlugin, out: &mut impl Write) -> Outcome {
 }
 
 /// What the figures were measured on.
-fn machine() -> serde_json::Value {
+pub(super) fn machine() -> serde_json::Value {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);

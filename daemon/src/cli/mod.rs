@@ -6,6 +6,7 @@ mod args;
 mod ask;
 mod audit;
 mod bench;
+mod bench_model;
 mod client;
 mod doctor;
 mod exit;
@@ -70,6 +71,9 @@ fn run(cli: Cli) -> Outcome {
         Command::Audit(args) => wait(audit::audit(&paths()?, start, args, out, look)),
         Command::Notices(json) => wait(approvals::notices(&paths()?, start, json.json, out, look)),
         Command::Learn(args) => wait(learn::learn(&paths()?, args, out, look)),
+        Command::Bench(args::Bench::Model(args)) => {
+            wait(bench_model::bench_model(&paths()?, args, out, look))
+        }
         Command::Plugin(args) => wait(plugin::plugin(&paths()?, start, args, out, look)),
         Command::Bench(args) => bench::bench(args, out),
         Command::Model(args) => wait(model::model(&paths()?, start, args, out, look)),

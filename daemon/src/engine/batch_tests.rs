@@ -89,6 +89,10 @@ impl Model for Echo {
         sampler.said += 1;
         Ok(Sampled::Token { token, bytes: vec![token as u8] })
     }
+    fn score(&mut self, sequence: usize, text: &str) -> Result<Scored, Fault> {
+        self.held[sequence].clear();
+        Ok(Scored { nats: 0.0, tokens: text.len() as u64, bytes: text.len() as u64 })
+    }
     fn called_tool(&self, _: &EchoSampler) -> bool {
         false
     }
@@ -310,4 +314,17 @@ fn a_refused_request_is_answered_at_once() {
     request.sampling.temperature = -1.0;
     assert_eq!(batch.admit(9, &request), Some((9, Err(Fault::Invalid("cold".into())))));
     assert!(batch.idle());
+}
+
+#[test]
+fn scoring_takes_a_free_sequence_and_leaves_no_trace() {
+    let mut batch = Batch::new(Echo::new(1000, 1));
+    batch.admit(1, &ask(&"long".repeat(40), 5));
+    let cold = run(&mut batch, &none());
+    assert_eq!(batch.score("text").unwrap().tokens, 4);
+    batch.admit(1, &ask(&"long".repeat(40), 5));
+    let again = run(&mut batch, &none());
+    assert_eq!((&again.text, &again.started), (&cold.text, &cold.started));
+    batch.admit(2, &ask("waits", 4));
+    assert!(matches!(batch.score("text"), Err(Fault::Busy(_))));
 }

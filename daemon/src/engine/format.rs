@@ -15,8 +15,9 @@ const MAX_NAME: usize = 128;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Grammar {
     pub text: String,
-    /// `Some`: the grammar rules only from where this pattern (its first group) is found.
-    pub trigger: Option<String>,
+    /// The grammar rules only from where one of these patterns (its first group) is found; from the beginning when
+    /// there are none.
+    pub triggers: Vec<String>,
 }
 
 impl ToolFormat {
@@ -78,9 +79,24 @@ impl ToolFormat {
 /// # Errors
 /// [`Fault::Invalid`], naming the tool and what is wrong with its schema.
 pub fn grammar(request: &Generate, format: ToolFormat) -> Result<Option<Grammar>, Fault> {
-    if let Some(quotes) = &request.quotes {
-        return Ok(Some(Grammar { text: super::quotes::grammar(quotes), trigger: None }));
+    let Some(quotes) = &request.quotes else { return called_or_structured(request, format) };
+    let quoted = super::quotes::grammar(quotes);
+    if !quotes.free {
+        return Ok(Some(Grammar { text: format!("root ::= quoted\n{quoted}"), triggers: Vec::new() }));
     }
+    let mut triggers = vec![r"^(\[)".to_owned()];
+    let text = match called_or_structured(request, format)? {
+        Some(calls) => {
+            triggers.extend(calls.triggers);
+            format!("{}{quoted}", calls.text.replacen("root ::= ", "root ::= quoted | ", 1))
+        }
+        None => format!("root ::= quoted\n{quoted}"),
+    };
+    Ok(Some(Grammar { text, triggers }))
+}
+
+/// The grammar of tool calls and of an answer's schema.
+fn called_or_structured(request: &Generate, format: ToolFormat) -> Result<Option<Grammar>, Fault> {
     let tools = chosen(request)?;
     let mut rules = Rules::default();
     let mut calls = Vec::new();
@@ -107,7 +123,7 @@ pub fn grammar(request: &Generate, format: ToolFormat) -> Result<Option<Grammar>
         .print(&Expr::Any(choices))
         .ok_or_else(|| impossible("the tools' parameters", grammar::TOO_LARGE))?;
     let free = request.tool_choice == ToolChoice::Auto && request.json_schema.is_none();
-    Ok(Some(Grammar { text, trigger: free.then(|| format.trigger().into()) }))
+    Ok(Some(Grammar { text, triggers: free.then(|| format.trigger().into()).into_iter().collect() }))
 }
 
 fn parameters(tool: &ToolSpec) -> String {
@@ -191,7 +207,7 @@ fn framed(calls: Vec<Expr>, format: ToolFormat) -> Expr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::frames::Sampling;
+    use crate::protocol::frames::{Quotes, Sampling, Sentence};
 
     fn request(tools: &[(&str, &str)], choice: ToolChoice) -> Generate {
         let tools = tools.iter().map(|(name, parameters)| ToolSpec {
@@ -238,17 +254,33 @@ mod tests {
     fn auto_waits_for_the_opening_and_required_does_not() {
         let auto =
             grammar(&request(&[("weather", CITY)], ToolChoice::Auto), ToolFormat::Hermes).unwrap().unwrap();
-        assert!(auto.trigger.is_some());
+        assert_eq!(auto.triggers.len(), 1);
         let required = grammar(&request(&[("weather", CITY)], ToolChoice::Required), ToolFormat::Hermes)
             .unwrap()
             .unwrap();
-        assert_eq!(required.trigger, None);
+        assert!(required.triggers.is_empty());
         assert!(required.text.contains("root ::= \"<tool_call>\""), "{}", required.text);
         assert_eq!(
             grammar(&request(&[("weather", CITY)], ToolChoice::None), ToolFormat::Hermes).unwrap(),
             None
         );
         assert_eq!(grammar(&request(&[], ToolChoice::Auto), ToolFormat::Hermes).unwrap(), None);
+    }
+
+    #[test]
+    fn a_free_answer_is_ruled_from_a_quote_or_a_call_on() {
+        let sentence = Sentence { text: "A.".into(), gap: String::new(), begins: true };
+        let mut asked = request(&[("weather", CITY)], ToolChoice::Auto);
+        let quotes = Quotes { passages: vec![vec![sentence]], otherwise: None, at_least: 0, free: true };
+        asked.quotes = Some(quotes.clone());
+        let both = grammar(&asked, ToolFormat::Hermes).unwrap().unwrap();
+        assert_eq!(both.triggers, [r"^(\[)", "(<tool_call>)"]);
+        assert!(both.text.contains("root ::= quoted | \"<tool_call>\""), "{}", both.text);
+        asked.tools.clear();
+        let alone = grammar(&asked, ToolFormat::Hermes).unwrap().unwrap();
+        assert_eq!(alone.triggers, [r"^(\[)"]);
+        asked.quotes = Some(Quotes { free: false, ..quotes });
+        assert!(grammar(&asked, ToolFormat::Hermes).unwrap().unwrap().triggers.is_empty());
     }
 
     #[test]

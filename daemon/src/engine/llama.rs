@@ -6,7 +6,7 @@ use super::batch::{Feed, Model, Sampled, Token};
 use super::format::{self, Grammar};
 use super::template::{Guard, Spellings, Template};
 use crate::llama::{self, backend, reason, system_line};
-use crate::protocol::frames::{Fault, Generate, Load, ModelInfo, Sampling};
+use crate::protocol::frames::{Fault, Generate, Load, ModelInfo, Sampling, Scored};
 use crate::types::ToolFormat;
 use familiar_gguf::Header;
 use llama_cpp_2::context::LlamaContext;
@@ -118,6 +118,7 @@ impl Weights {
             tools: template.renders_tools(),
             tool_format,
             grounded_only: flag("familiar.grounded_only"),
+            quotes: flag("familiar.quotes") || flag("familiar.grounded_only"),
             passages: hint("familiar.passages"),
             passage_chars: hint("familiar.passage_chars"),
             system: system_line(),
@@ -172,6 +173,14 @@ impl Weights {
         Ok(Host { weights: self, context, batch: LlamaBatch::new(GPU_GRID, 1) })
     }
 
+    /// The tokens of a text in which nothing is a control token, after the one that begins a text.
+    fn plain_tokens(&self, text: &str) -> Vec<Token> {
+        let vocab = self.model.vocab();
+        let bos = Some(vocab.bos().0).filter(|bos| *bos >= 0 && vocab.should_add_bos());
+        let tokens = vocab.tokenize(text.as_bytes(), false, false);
+        bos.into_iter().chain(tokens.iter().map(|token| token.0)).collect()
+    }
+
     fn tokenize(&self, prompt: &str, sentinel: char) -> Vec<Token> {
         let vocab = self.model.vocab();
         let mut tokens = Vec::new();
@@ -187,6 +196,13 @@ impl Weights {
     }
 }
 
+/// Negative log-likelihood of a token, in nats.
+fn surprise(logits: &[f32], token: Token) -> f64 {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|logit| f64::from(logit - most).exp()).sum();
+    sum.ln() - f64::from(logits[token as usize] - most)
+}
+
 /// A loaded model with its KV cache.
 pub struct Host<'w> {
     weights: &'w Weights,
@@ -200,12 +216,19 @@ pub struct Sampler {
     grammar: Option<LlamaSampler>,
     /// The grammar rules from here on; before, an answer may be free text.
     ruled: bool,
+    /// An answer that begins with `[` is ruled by the grammar too.
+    may_quote: bool,
     offers_tools: bool,
     format: ToolFormat,
     /// The answer so far, as the grammar sees it.
     answer: Vec<u8>,
     /// Bytes at the end of a ruled answer that begin a character.
     unfinished: Vec<u8>,
+}
+
+/// Whether the answer so far holds a call's or a quote's beginning.
+fn opens(answer: &[u8], format: ToolFormat, may_quote: bool) -> bool {
+    (may_quote && answer.first() == Some(&b'[')) || format.find(&String::from_utf8_lossy(answer)).is_some()
 }
 
 impl Model for Host<'_> {
@@ -233,11 +256,12 @@ impl Model for Host<'_> {
         validate(&request.sampling)?;
         let format = self.weights.info.tool_format;
         let grammar = format::grammar(request, format)?;
-        let ruled = grammar.as_ref().is_some_and(|grammar| grammar.trigger.is_none());
+        let ruled = grammar.as_ref().is_some_and(|grammar| grammar.triggers.is_empty());
         Ok(Sampler {
             chain: chain(&request.sampling),
             grammar: grammar.map(|grammar| self.grammar(&grammar)).transpose()?,
             ruled,
+            may_quote: request.quotes.is_some(),
             offers_tools: !request.tools.is_empty() && request.tool_choice != crate::types::ToolChoice::None,
             format,
             answer: Vec::new(),
@@ -283,23 +307,46 @@ impl Model for Host<'_> {
         }
     }
 
+    fn score(&mut self, sequence: usize, text: &str) -> Result<Scored, Fault> {
+        let tokens = self.weights.plain_tokens(text);
+        let limit = self.weights.info.context;
+        if tokens.len() > limit as usize {
+            return Err(Fault::PromptTooLong { tokens: tokens.len() as u32, limit });
+        }
+        self.keep(sequence, 0);
+        let scored = self.predict(sequence, &tokens);
+        self.keep(sequence, 0);
+        scored
+    }
+
     fn called_tool(&self, sampler: &Sampler) -> bool {
         sampler.offers_tools && sampler.format.find(&String::from_utf8_lossy(&sampler.answer)).is_some()
     }
 }
 
 impl Host<'_> {
+    /// Reads the tokens in an empty sequence and adds up how surprising each one after the first is.
+    fn predict(&mut self, sequence: usize, tokens: &[Token]) -> Result<Scored, Fault> {
+        let mut scored = Scored::default();
+        for (cell, part) in tokens.chunks(self.weights.grid).enumerate() {
+            let begin = cell * self.weights.grid;
+            let feed = |(at, &token)| Feed { sequence, position: begin + at, token, last: true };
+            self.decode(&part.iter().enumerate().map(feed).collect::<Vec<_>>())?;
+            for at in 0..part.len() {
+                let Some(&next) = tokens.get(begin + at + 1) else { break };
+                scored.nats += surprise(self.context.get_logits_ith(at as i32), next);
+                scored.tokens += 1;
+                scored.bytes += self.piece(LlamaToken(next), true).len() as u64;
+            }
+        }
+        Ok(scored)
+    }
+
     fn grammar(&self, grammar: &Grammar) -> Result<LlamaSampler, Fault> {
         let model = &self.weights.model;
-        let made = match &grammar.trigger {
-            None => LlamaSampler::grammar(model, &grammar.text, "root"),
-            Some(trigger) => LlamaSampler::grammar_lazy_patterns(
-                model,
-                &grammar.text,
-                "root",
-                std::slice::from_ref(trigger),
-                &[],
-            ),
+        let made = match grammar.triggers.as_slice() {
+            [] => LlamaSampler::grammar(model, &grammar.text, "root"),
+            triggers => LlamaSampler::grammar_lazy_patterns(model, &grammar.text, "root", triggers, &[]),
         };
         made.map_err(|_| {
             Fault::Invalid(format!(
@@ -325,9 +372,8 @@ impl Host<'_> {
         }
         let length = sampler.answer.len();
         sampler.answer.extend(self.piece(token, true));
-        let opens =
-            !sampler.ruled && sampler.format.find(&String::from_utf8_lossy(&sampler.answer)).is_some();
-        // Accepting may fail only where free text turns into a call, so only there a way back is kept.
+        let opens = !sampler.ruled && opens(&sampler.answer, sampler.format, sampler.may_quote);
+        // Accepting may fail only where free text turns into a call or a quote, so only there a way back is kept.
         let before = opens.then(|| grammar.clone());
         let accepted = grammar.try_accept(token).is_ok();
         match before {

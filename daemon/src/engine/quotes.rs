@@ -4,7 +4,7 @@
 use crate::protocol::frames::{Quotes, Sentence};
 use std::fmt::Write;
 
-/// GBNF with the root rule `root`. Rule `sNxS` is an answer that begins with sentence S of passage N,
+/// GBNF with the root rule `quoted`. Rule `sNxS` is an answer that begins with sentence S of passage N,
 /// `cNxS` one that goes on with it.
 pub fn grammar(quotes: &Quotes) -> String {
     let mut rules = String::new();
@@ -22,7 +22,7 @@ pub fn grammar(quotes: &Quotes) -> String {
             let _ = writeln!(rules, "c{n}x{s} ::= {}{}", literal(&passage[s].text), more(passage, n, s));
         }
     }
-    format!("root ::= {}\n{rules}", roots.join(" | "))
+    format!("quoted ::= {}\n{rules}", roots.join(" | "))
 }
 
 /// The sentences from `first` on that make up `at_least` characters, or end their section, and the last
@@ -85,10 +85,11 @@ mod tests {
             ],
             otherwise: Some("None.".into()),
             at_least: 0,
+            free: false,
         };
         assert_eq!(
             grammar(&quotes),
-            "root ::= \"None.\" | \"[1] \" ( s0x0 | s0x1 ) | \"[3] \" ( s2x0 )\n\
+            "quoted ::= \"None.\" | \"[1] \" ( s0x0 | s0x1 ) | \"[3] \" ( s2x0 )\n\
              s0x0 ::= \"A.\" ( \"\\n\" c0x1 )?\n\
              c0x0 ::= \"A.\" ( \"\\n\" c0x1 )?\n\
              s0x1 ::= \"B \\\"x\\\" \\\\.\"\n\

@@ -13,7 +13,7 @@ pub fn run(jobs: Receiver<Job>) {
         match take_body(&mut job) {
             Request::Load(load) => load_and_serve(job, &load, &jobs),
             Request::Ping => job.reply(Ok(Reply::Pong)),
-            Request::Generate(_) | Request::Count(_) => job.reply(Err(Fault::NotLoaded)),
+            Request::Generate(_) | Request::Count(_) | Request::Score(_) => job.reply(Err(Fault::NotLoaded)),
             _ => job.reply(Err(Fault::Unsupported)),
         }
     }
@@ -60,6 +60,7 @@ fn answer<M: Model>(mut job: Job, batch: &mut Batch<M, Job>, load: &Load, info: 
             let count = batch.model().prompt(&request).map(|prompt| Reply::Count(prompt.len() as u32));
             job.reply(count);
         }
+        Request::Score(text) => job.reply(batch.score(&text).map(Reply::Scored)),
         Request::Generate(request) => {
             if let Some(refused) = batch.admit(job, &request) {
                 send(refused);

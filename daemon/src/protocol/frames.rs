@@ -45,6 +45,8 @@ pub enum Request {
     Generate(Box<Generate>),
     /// engine: tokens of the prompt that `Generate` would make. Answered by [`Reply::Count`].
     Count(Box<Generate>),
+    /// engine: how well the model predicts this text, read on its own. Answered by [`Reply::Scored`].
+    Score(String),
     /// extract: text of the file whose descriptor travels with this request.
     Extract(Extract),
     /// train: go on with a job to its end. Events: [`Event::Step`]s. Answered by [`Reply::Trained`].
@@ -91,6 +93,7 @@ pub enum Reply {
     Loaded(ModelInfo),
     Generated { finish: Finish, usage: Usage, timings: Timings },
     Count(u32),
+    Scored(Scored),
     Extracted(Extracted),
     Trained(Trained),
     PluginLoaded(plugins::Loaded),
@@ -186,6 +189,8 @@ pub struct ModelInfo {
     pub tool_format: ToolFormat,
     /// Trained to answer from passages only: tools are not offered unless a client insists.
     pub grounded_only: bool,
+    /// Trained to answer from passages in their own words: an answer that begins with `[n]` is held to them.
+    pub quotes: bool,
     /// Passages in a prompt and characters in each that this model does best with; 0 = no opinion.
     pub passages: u32,
     pub passage_chars: u32,
@@ -213,6 +218,8 @@ pub struct Quotes {
     pub otherwise: Option<String>,
     /// Characters that an answer has at least, where its passage goes on so long.
     pub at_least: u32,
+    /// Only an answer that begins with `[` is held to the passages; it may as well be other words, or a tool call.
+    pub free: bool,
 }
 
 /// A sentence of a passage, and what stands between it and the next.
@@ -262,6 +269,17 @@ pub struct Extract {
 pub struct Train {
     /// The job's folder, which the worker may read and write.
     pub folder: String,
+}
+
+/// How well a model predicts a text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Scored {
+    /// Negative log-likelihood of the predicted tokens, in nats.
+    pub nats: f64,
+    /// Predicted tokens; the first of a text is not, where the model has no token for its beginning.
+    pub tokens: u64,
+    /// Bytes that they stand for.
+    pub bytes: u64,
 }
 
 /// One step of training, as a line of the job's log has it.

@@ -11,36 +11,9 @@ import numpy
 import sentencepiece
 import torch
 
+from layout import TEMPLATE
 from model import Ember, Shape
-
-TEMPLATE = """{%- if tools %}
-{{- '<|system|>' }}
-{%- if messages and messages[0].role == 'system' %}{{ messages[0].content + '\\n' }}{% endif %}
-{{- 'Tools:\\n' }}
-{%- for tool in tools %}{{ tool | tojson }}{{ '\\n' }}{% endfor %}
-{{- 'To call one: <tool_call>\\n{"name": ..., "arguments": {...}}\\n</tool_call>' }}
-{{- '<|end|>' }}
-{%- endif %}
-{%- for message in messages %}
-{%- if message.role == 'user' %}
-{{- '<|user|>' + message.content + '<|end|>' }}
-{%- elif message.role == 'assistant' %}
-{{- '<|assistant|>' }}
-{%- if message.content %}{{ message.content }}{% endif %}
-{%- if message.tool_calls %}
-{%- for call in message.tool_calls %}
-{%- set f = call.function if call.function else call %}
-{{- '<tool_call>\\n{"name": "' + f.name + '", "arguments": ' }}
-{%- if f.arguments is string %}{{ f.arguments }}{% else %}{{ f.arguments | tojson }}{% endif %}
-{{- '}\\n</tool_call>' }}
-{%- endfor %}
-{%- endif %}
-{{- '<|end|>' }}
-{%- elif message.role == 'tool' %}
-{{- '<|tool|>' + message.content + '<|end|>' }}
-{%- endif %}
-{%- endfor %}
-{%- if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"""
+from shards import FIRST_WORD
 
 Q8, F32 = gguf.GGMLQuantizationType.Q8_0, gguf.GGMLQuantizationType.F32
 
@@ -59,7 +32,7 @@ def tokens_of(sp):
         elif sp.is_byte(i):
             kind = kinds.BYTE
         elif sp.get_score(i) == 0 and i > 2:
-            kind = kinds.USER_DEFINED if i < 17 else kinds.NORMAL
+            kind = kinds.USER_DEFINED if i < FIRST_WORD else kinds.NORMAL
         pieces.append(piece.encode())
         scores.append(sp.get_score(i))
         types.append(kind)
@@ -76,7 +49,7 @@ def main(scratch, checkpoint, out):
     w.add_type(gguf.GGUFType.MODEL)
     w.add_name("Ember")
     w.add_string("general.license", "MIT OR Apache-2.0")
-    w.add_string("general.description", "Answers from given passages in their own words and cites them, or says that they do not tell.")
+    w.add_string("general.description", "Answers from given passages in their own words and cites them, says that they do not tell, and calls tools.")
     w.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
     w.add_quantization_version(gguf.GGML_QUANT_VERSION)
     w.add_context_length(shape.context)
@@ -106,8 +79,9 @@ def main(scratch, checkpoint, out):
     w.add_add_space_prefix(False)
     w.add_bool("tokenizer.ggml.remove_extra_whitespaces", False)
     w.add_chat_template(TEMPLATE)
-    w.add_bool("familiar.grounded_only", True)
-    w.add_uint32("familiar.passages", 3)
+    # Read by the agent (daemon/src/agent): its answers from passages are held to the passages' own sentences.
+    w.add_bool("familiar.quotes", True)
+    w.add_uint32("familiar.passages", 4)
     w.add_uint32("familiar.passage_chars", 600)
 
     def put(name, tensor):

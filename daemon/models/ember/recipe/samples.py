@@ -1,347 +1,412 @@
-"""Makes training samples out of the corpus and writes them as flat arrays: tokens, and for each token what the guides
-and the read-outs of training need (its word, its part of the prompt, its passage, its unit, where it is copied from).
+"""Makes training samples of every skill and writes them as flat arrays (see rows.py).
 
-    python samples.py SCRATCH STAGE COUNT SEED       (stage: short, mixed, full, test)
+    python samples.py SCRATCH STAGE COUNT SEED       (stage: short, mixed, full, held)
 """
-import bisect
-import collections
 import json
-import math
 import pathlib
 import random
 import re
 import sys
-import zlib
+import time
 
 import numpy
 import sentencepiece
 
+import documents
+import layout
+import notes
 import questions
-import synthetic
+import rows as r
+import talk
+import tools
+import words
 
-NONE = "The passages do not tell."
-END, USER, ASSISTANT = 2, 4, 5
-OTHER, ASKED, HEADER, TEXT, AGAIN, ANSWER = range(6)
-FIELDS = ("token", "word", "part", "passage", "unit", "marker", "start", "source", "gold", "weight")
-
-
-class Chunk:
-    __slots__ = ("crumb", "text", "spans", "doc", "stems", "unit_stems", "fixed")
-
-    def __init__(self, crumb, text, spans, doc, fixed=None):
-        self.crumb, self.text, self.spans, self.doc, self.fixed = crumb, text, spans, doc, fixed
-        head = {s for s, _, _ in questions.content(crumb)}
-        self.unit_stems = [{s for s, _, _ in questions.content(text[a:b])} for a, b in spans]
-        self.stems = head.union(*self.unit_stems)
-
-
-def units_of(text):
-    """The sentences of prose, or the lines of a list, as spans."""
-    lines = text.split("\n")
-    short = sum(len(x) < 55 for x in lines[:-1])
-    listed = len(lines) > 1 and (short * 2 > len(lines) or sum(bool(re.match(r"\s*([-*+o\u2022] |\d+[.)] |--?\w|\$ |# )", x)) for x in lines) * 2 > len(lines))
-    cuts = [0] + [m.end() for m in re.finditer(r"\n" if listed else r"(?<=[.!?])(?<!e\.g\.)(?<!i\.e\.)(?<!etc\.)[\"')\]]?\s+(?=[A-Z0-9\"'(`<\[*-])|(?<=:)\n|\n\s*\n", text)] + [len(text)]
-    out = []
-    for a, b in zip(cuts, cuts[1:]):
-        piece = text[a:b]
-        a, b = a + len(piece) - len(piece.lstrip()), b - (len(piece) - len(piece.rstrip()))
-        if b - a >= 3:
-            out.append((a, b))
-    return out
-
-
-def chunks_of(doc, rng, low, high):
-    target, now, head = rng.randint(low, high), "", ""
-    stem = doc["path"] if rng.random() < .8 else doc["path"].split("/")[-1]
-
-    def done():
-        spans = [u for u in units_of(now)]
-        crumb = f"{stem} > {head}" if head and rng.random() < .9 else stem
-        return Chunk(crumb[:90], now, spans, doc["path"]) if spans and len(now) >= 30 else None
-
-    for heading, text in doc["blocks"]:
-        text = text.expandtabs(4).replace("\u2581", "_").strip("\n")
-        if len(text) > 60 and sum(ch.isalpha() for ch in text) < 0.5 * len(text):
-            continue
-        if "\n" in text and rng.random() < .6 and not re.search(r"\n\s{2,}|\n[-*+]", text):
-            text = " ".join(text.split())
-        parts = [text]
-        if len(text) > high:
-            spans, parts, begin = units_of(text), [], 0
-            for (a, b), after in zip(spans, spans[1:] + [(len(text), 0)]):
-                if b - begin > target or after[0] - begin > high:
-                    parts.append(text[begin:b].strip("\n "))
-                    begin = after[0]
-            if begin < len(text):
-                parts.append(text[begin:].strip("\n "))
-        for part in parts:
-            if len(part) > high * 1.3:
-                continue
-            if now and (len(now) + len(part) > target or heading != head):
-                chunk = done()
-                if chunk:
-                    yield chunk
-                now, target = "", rng.randint(low, high)
-            head = heading
-            now += ("\n\n" if now else "") + part
-    if now:
-        chunk = done()
-        if chunk:
-            yield chunk
+# Share of the samples, by stage. `held` is made of held-out documents, for the losses that are watched.
+SHARES = {
+    "short": {"ask": 34, "note": 16, "turn": 12, "call": 30, "text": 8},
+    "mixed": {"ask": 24, "note": 20, "turn": 14, "call": 28, "text": 8, "talk": 2, "sum": 4},
+    "full": {"ask": 24, "note": 20, "turn": 14, "call": 24, "text": 8, "talk": 3, "sum": 7},
+}
+SHARES["held"] = SHARES["full"]
+LENGTHS = {"short": (40, 160), "mixed": (60, 330)}
+LONGEST = {"short": 520, "mixed": 1000}
+# What Familiar itself offers (daemon/src/tools): it stands beside other tools in daily use.
+OWN = [
+    {"name": "search_files", "description": "Searches the owner's files and returns passages.", "parameters": {"type": "object", "properties": {
+        "query": {"type": "string", "description": "A few words that the wanted text would contain."}, "count": {"type": "integer", "description": "How many passages to return."}}, "required": ["query"]}},
+    {"name": "read_file", "description": "Reads up to 4000 bytes of one of the owner's files.", "parameters": {"type": "object", "properties": {
+        "path": {"type": "string", "description": "The file's absolute path."}, "start": {"type": "integer", "description": "Where to begin, in bytes."}}, "required": ["path"]}},
+]
 
 
 class Maker:
     def __init__(self, scratch, stage, seed):
-        self.rng = rng = random.Random(seed)
-        self.stage, self.test = stage, stage == "test"
+        self.rng = random.Random(f"{stage} {seed}")
+        self.stage = stage
         self.sp = sentencepiece.SentencePieceProcessor(model_file=str(scratch / "ember.model"))
-        low, high = {"short": (40, 160), "mixed": (60, 330)}.get(stage, (100, 450))
-        self.chunks, self.by_doc = [], collections.defaultdict(list)
-        for row in open(scratch / "corpus.jsonl"):
-            doc = json.loads(row)
-            if doc["held_out"] == self.test and rng.random() < (1 if self.test else .7):
-                for c in chunks_of(doc, rng, low, high):
-                    self.by_doc[c.doc].append(len(self.chunks))
-                    self.chunks.append(c)
-        self.posts = collections.defaultdict(list)
-        for i, c in enumerate(self.chunks):
-            for s in c.stems:
-                self.posts[s].append(i)
-        self.n = len(self.chunks)
+        held = stage == "held"
+        self.library = documents.Library(scratch, self.rng, *LENGTHS.get(stage, (100, 450)), 1 if held else .35, held)
+        self.longest = LONGEST.get(stage, 1500)
 
-    def idf(self, s):
-        return math.log((self.n + 1) / (len(self.posts.get(s, ())) + 1)) / math.log(self.n)
+    # ---- questions with passages
 
-    def notes(self, count):
-        out = []
-        while len(out) < count:
-            n = synthetic.note(self.rng)
-            if any(n.questions):
-                out.append(Chunk(n.breadcrumb, n.text, n.spans, "notes", n))
-        return out
-
-    def worth(self, asked, stems):
-        return sum(self.idf(s) for s in asked if s in stems)
-
-    def pick(self):
-        """One question with its passages: (question, passages, place of gold or -1, unit)."""
+    def casual(self, q):
+        """As people type."""
         rng = self.rng
-        wanted = rng.choice([2, 2, 3, 3, 4, 4]) if self.stage == "short" else rng.choice([1, 2, 3, 3, 4, 4, 4, 4, 5, 6]) if self.stage != "test" else 4
-        if rng.random() < (.3 if self.stage != "test" else .2):
-            pool = self.notes(wanted + 4)
-            gold = pool.pop()
-            unit = rng.choice([i for i, q in enumerate(gold.fixed.questions) if q])
-            if rng.random() < .8:
-                q = rng.choice(gold.fixed.questions[unit])
-                q = q[0].upper() + q[1:] if rng.random() < .6 else q
-                q += "?" if rng.random() < .6 else ""
-                q = q.lower() if rng.random() < .15 else q
-            else:
-                q = questions.ask(gold.text[slice(*gold.spans[unit])], self.idf, rng, self.test)
-        else:
-            gold = self.chunks[rng.randrange(self.n)]
-            unit = rng.randrange(len(gold.spans))
-            a, b = gold.spans[unit]
-            if b - a < 12 or b - a > 320:
-                return None
-            q = questions.ask(gold.text[a:b], self.idf, rng, self.test)
-            pool = []
+        q = q[0].upper() + q[1:] if rng.random() < .6 else q
+        q += "?" if rng.random() < .6 and not q.endswith("?") else ""
+        return q.lower() if rng.random() < .12 else q
+
+    def as_chunk(self, note):
+        return documents.Chunk(note.breadcrumb, note.text, note.spans, "notes")
+
+    def count(self):
+        return self.rng.choice([2, 2, 3, 3, 4, 4] if self.stage == "short" else [1, 2, 3, 3, 4, 4, 4, 4, 5, 6])
+
+    def of_documents(self):
+        """A question on one sentence of a document: (question, passages, place of the right one or -1, unit)."""
+        rng, lib = self.rng, self.library
+        gold = lib.chunks[rng.randrange(lib.n)]
+        unit = rng.randrange(len(gold.spans))
+        a, b = gold.spans[unit]
+        q = questions.ask(gold.text[a:b], lib.idf, rng) if 12 <= b - a <= 320 else None
         if not q:
             return None
-        asked = {s for s, _, _ in questions.content(q)}
         if rng.random() < .1:                              # a word of another place
-            extra = questions.content(self.chunks[rng.randrange(self.n)].text)
+            extra = questions.content(lib.chunks[rng.randrange(lib.n)].text)
             if extra:
                 q = q.rstrip("?") + rng.choice([" in ", " ", " for "]) + rng.choice(extra)[0]
         asked = {s for s, _, _ in questions.content(q)}
-        whole = sum(self.idf(s) for s in asked)
-        best = self.worth(asked, gold.unit_stems[unit])
-        if whole < 0.35 or best < 0.55 * whole:
+        whole, best = sum(lib.idf(s) for s in asked), lib.worth(asked, gold.unit_stems[unit])
+        if whole < 0.35 or best < 0.55 * whole or any(lib.worth(asked, u) > 0.75 * best for i, u in enumerate(gold.unit_stems) if i != unit):
             return None
-        if any(self.worth(asked, u) > 0.75 * best for i, u in enumerate(gold.unit_stems) if i != unit):
-            return None
-        absent = rng.random() < .17
-        if not gold.fixed or rng.random() < .3:
-            for _ in range(wanted * 5):
-                r = rng.random()
-                if r < .6:
-                    post = self.posts.get(rng.choice(sorted(asked)), ())
-                    other = self.chunks[rng.choice(post)] if post else None
-                elif r < .8 and not gold.fixed:
-                    other = self.chunks[rng.choice(self.by_doc[gold.doc])]
-                else:
-                    other = self.chunks[rng.randrange(self.n)]
-                if other and other is not gold and other.text != gold.text:
-                    pool.append(other)
-        if absent:
+        wanted = self.count()
+        pool = [c for c in (lib.like(rng, asked, gold.doc) for _ in range(wanted * 5)) if c and c.text != gold.text]
+        if rng.random() < .17:
             k = len(asked)
-            pool = [c for c in pool if len(asked & c.stems) <= (1 if k > 2 else 0 if k < 2 or rng.random() < .5 else 1) and self.worth(asked, c.stems) < .45 * whole]
-        else:
-            pool = [c for c in pool if max(self.worth(asked, u) for u in c.unit_stems) < .75 * best and self.worth(asked, c.stems) < .95 * best]
-        unique, others = {gold.text[:60]}, []
-        for c in pool:
-            if c.text[:60] not in unique:
-                unique.add(c.text[:60])
-                others.append(c)
-        if absent:
-            others = others[:wanted]
-            return (q, others, -1, 0) if len(others) >= min(2, wanted) else None
-        others = others[:wanted - 1]
-        others.sort(key=lambda c: -self.worth(asked, c.stems))
+            most = 1 if k > 2 else 0 if k < 2 or rng.random() < .5 else 1
+            pool = [c for c in pool if len(asked & c.stems) <= most and lib.worth(asked, c.stems) < .45 * whole]
+            return self.arranged(q, None, pool, max(wanted, 2), 0)
+        pool = [c for c in pool if max(lib.worth(asked, u) for u in c.unit_stems) < .75 * best and lib.worth(asked, c.stems) < .95 * best]
+        pool.sort(key=lambda c: -lib.worth(asked, c.stems))
+        return self.arranged(q, gold, pool, wanted, unit)
+
+    def of_notes(self):
+        """A question on a made-up fact; other passages tell the same of other things, or other things of the same."""
+        rng = self.rng
+        note = notes.note(rng)
+        told = [i for i, f in enumerate(note.facts) if f]
+        unit = rng.choice(told)
+        fact = note.facts[unit]
+        q = self.casual(fact.question(rng))
+        name = fact.subject.lower()
+        kind = fact.kind
+        pool = []
+        for _ in range(self.count() + 2):
+            x = rng.random()
+            if x < .4:                                     # the same of another
+                other = notes.note(rng, kind[0], [kind] + rng.sample(notes.BY_SUBJECT[kind[0]], 1), notes.SUBJECT[kind[0]](rng))
+            elif x < .75:
+                other = notes.note(rng)
+            else:
+                other = None
+            pool.append(self.as_chunk(other) if other else self.library.like(rng, {s for s, _, _ in questions.content(q)}))
+        pool = [c for c in pool if c and name not in (c.text + c.crumb).lower()]
         if rng.random() < .2:
+            # Another fact of the same thing is near and does not tell.
+            others = [k for k in notes.BY_SUBJECT[kind[0]] if k is not kind and k[1] != kind[1]]
+            if others and rng.random() < .6:
+                near = notes.note(rng, kind[0], [rng.choice(others)], fact.subject)
+                pool.insert(0, self.as_chunk(near))
+            return self.arranged(q, None, pool, max(self.count(), 2), 0)
+        return self.arranged(q, self.as_chunk(note), pool, self.count(), unit)
+
+    def arranged(self, q, gold, pool, wanted, unit):
+        rng, seen, others = self.rng, {gold.text[:60]} if gold else set(), []
+        for c in pool:
+            if c.text[:60] not in seen:
+                seen.add(c.text[:60])
+                others.append(c)
+        if gold is None:
+            return (q, others[:wanted], -1, 0) if len(others) >= min(2, wanted) else None
+        others = others[:wanted - 1]
+        if rng.random() < .3:
             rng.shuffle(others)
-        first = {"short": 0, "mixed": .1, "full": .3, "test": .34}[self.stage]
+        first = {"short": 0, "mixed": .1}.get(self.stage, .2)
         place = 0 if rng.random() < first else rng.randint(0, len(others))
         return q, others[:place] + [gold] + others[place:], place, unit
 
-    def encode(self, pieces):
-        """Tokens of the content and the character span of each."""
-        text = pieces
-        ids = self.sp.encode(text)
-        if text.isascii():
-            to_char = None
-        else:
-            to_char = numpy.repeat(numpy.arange(len(text) + 1), [len(ch.encode()) for ch in text] + [1])
-        spans, at = [], 0
-        for i in ids:
-            size = 1 if self.sp.is_byte(i) else len(self.sp.id_to_piece(i).replace("\u2581", " ").encode())
-            spans.append((at, at + size))
-            at += size
-        if to_char is not None:
-            spans = [(int(to_char[a]), int(to_char[min(b, len(to_char) - 1)])) for a, b in spans]
-        return ids, spans
+    def prompt(self, q, passages):
+        """The user's message as the agent writes it, and where each passage's text begins in it."""
+        t, spots = layout.Text(), []
+        t.add("Question: " + q, r.ASKED)
+        t.add("\n\nPassages:\n", r.OTHER)
+        for n, c in enumerate(passages, 1):
+            head = t.add(f"[{n}] {c.crumb}\n", r.HEADER, n)
+            base = len(t.text)
+            at = 0
+            for u, (a, _) in enumerate(c.spans):
+                if u:
+                    t.add(c.text[at:a], r.TEXT, n, min(u, 7))
+                    at = a
+            t.add(c.text[at:], r.TEXT, n, min(len(c.spans), 7))
+            t.add("\n\n", r.OTHER)
+            spots.append((head, base))
+        t.add("Question: " + q, r.AGAIN)
+        return t, spots
 
-    def rows(self, text, regions, asked):
-        """One row of FIELDS for each token of TEXT; REGIONS are (start, part, passage, unit)."""
-        ids, spans = self.encode(text)
-        words = [(m.start(), m.end(), m.group()) for m in questions.WORD.finditer(text)]
-        ends = {b: (a, g) for a, b, g in words}
-        starts = [r[0] for r in regions]
-        rows = []
-        for i, (a, b) in zip(ids, spans):
-            first = a + (text[a:a + 1] == " " and b > a + 1)
-            region = regions[bisect.bisect_right(starts, first) - 1]
-            word = -1
-            for e in (b, b - 1):
-                if e in ends and e > first:
-                    g = ends[e][1]
-                    meaning = g.lower() not in questions.STOP and len(g) > 1
-                    word = zlib.crc32(questions.stem(g).encode()) % 2_000_000_000 + 1 if meaning else 0
-                    break
-            rows.append([i, word, region[1], region[2], region[3], 0, 0, -1, 0, 0])
-        return rows, spans
+    def answer(self, s, picked, spots, places, mark):
+        _, passages, place, unit = picked
+        if place < 0:
+            s.say([(layout.NONE, None, 0, 0, (10, 3))], r.REFUSE)
+            return True
+        head, base = spots[place]
+        a, b = passages[place].spans[unit]
+        code = (place + 1) * 8 + min(unit + 1, 7)
+        if not s.encode(passages[place].text[a:b])[0] or b - a > 400:
+            return False
+        s.say([(f"[{place + 1}]", (places, head), code, mark, (12, 6)),
+               (" " + passages[place].text[a:b], (places, base + a - 1), code, 0, (6, 2))], mark, 12)
+        return True
 
-    def sample(self):
-        picked = self.pick()
+    def grounded(self, picked, before=None, system=None):
+        """A sample of one question with its passages, after an earlier turn or tools if there are some."""
         if not picked:
             return None
-        q, passages, place, unit = picked
+        s = r.Rows(self.sp)
+        s.control(1 if self.rng.random() < .1 else r.USER) if not (before or system) else None
+        if s.rows and s.rows[0][0] == 1:
+            s.control(r.USER)
+        if system:
+            s.control(r.SYSTEM)
+            s.read(system)
+            s.control(r.END)
+        for asked, answered in before or ():
+            s.control(r.USER)
+            s.read(self.plain(asked, r.ASKED))
+            s.control(r.END)
+            s.control(r.ASSISTANT)
+            s.read(self.plain(answered, r.ASKED))
+            s.control(r.END)
+        if before or system:
+            s.control(r.USER)
+        text, spots = self.prompt(picked[0], picked[1])
+        places = s.read(text)
+        s.control(r.END)
+        if not self.answer(s, picked, spots, places, r.RECALL if before else r.PICK):
+            return None
+        if self.stage in ("short", "mixed") and not before:
+            self.finds(s, picked[1], places, spots)
+        return s
+
+    @staticmethod
+    def plain(text, part):
+        t = layout.Text()
+        t.add(text, part)
+        return t
+
+    def finds(self, s, passages, places, spots):
+        """Short further questions: which passage has these words? Many choices for each token read."""
         rng = self.rng
-        text, regions = f"Question: {q}", [(0, ASKED, 0, 0)]
-        text += "\n\n"
-        regions.append((len(text) - 2, OTHER, 0, 0))
-        text += "Passages:"
-        spots = []
-        for n, c in enumerate(passages, 1):
-            text += "\n" if n == 1 else "\n\n"
-            regions.append((len(text), HEADER, n, 0))
-            text += f"[{n}] {c.crumb}\n"
-            base = len(text)
-            for u, (a, b) in enumerate(c.spans):
-                regions.append((base + a if u else base, TEXT, n, min(u + 1, 7)))
-            spots.append(base)
-            text += c.text
-        text += "\n\n"
-        regions.append((len(text) - 2, OTHER, 0, 0))
-        regions.append((len(text), AGAIN, 0, 0))
-        text += f"Question: {q}"
-        rows, spans = self.rows(text, regions, None)
-        lead = [1, USER] if rng.random() < .3 else [USER]
-        shift = len(lead)
-        rows = [[t, -1, OTHER, 0, 0, 0, 0, -1, 0, 0] for t in lead] + rows
-        mark = begin = 0
-        for i, r in enumerate(rows):                      # where the passage's marker and the unit's first token stand
-            if r[2] == HEADER and rows[i - 1][2] != HEADER:
-                mark = begin = i
-            elif r[2] == HEADER and rows[i - 1][3] != r[3]:
-                mark = begin = i
-            if r[2] == TEXT and (r[4] != rows[i - 1][4] or rows[i - 1][2] == HEADER):
-                begin = i
-            if r[2] in (HEADER, TEXT):
-                r[5], r[6] = mark, begin
-        code = (place + 1) * 8 + min(unit + 1, 7)
-        rows.append([END, -1, OTHER, 0, 0, 0, 0, -1, 0, 0])
-        rows.append([ASSISTANT, -1, ANSWER, 0, 0, 0, 0, -1, code, 10])
-        if place < 0:
-            answer = self.sp.encode(NONE)
-            rows[-1][8] = 0
-            for j, t in enumerate(answer):
-                rows.append([t, -1, ANSWER, 0, 0, 0, 0, -1, 0, 1])
-            rows.append([END, -1, OTHER, 0, 0, 0, 0, -1, 0, 0])
-        else:
-            c = passages[place]
-            a, b = (spots[place] + x for x in c.spans[unit])
-            take = [i + shift for i, (x, y) in enumerate(spans) if x < b and y > a]
-            while take and text[spans[take[-1] - shift][0]:spans[take[-1] - shift][1]].strip() == "":
-                take.pop()
-            if not take or spans[take[-1] - shift][1] != b or len(take) > 150:
-                return None
-            x, y = spans[take[0] - shift]
-            if x not in (a, a - 1) or (x == a - 1 and text[x] != " "):
-                return None
-            rows[-1][7] = rows[take[0]][5]
-            rows.append([7 + place, -1, ANSWER, 0, 0, 0, 0, take[0], code, 6])
-            if x == a:                                    # the word stands at a line's start: a space comes first
-                space = self.sp.piece_to_id("\u2581")
-                rows.append([space, -1, ANSWER, 0, 0, 0, 0, take[0], code, 6])
-            for j, i in enumerate(take):
-                last = j == len(take) - 1
-                rows.append([rows[i][0], -1, ANSWER, 0, 0, 0, 0, -1 if last else take[j + 1], code, 3 if j < 2 or last else 1])
-            rows.append([END, -1, OTHER, 0, 0, 0, 0, -1, 0, 0])
-        many = {"short": rng.choice([2, 4, 6, 8]), "mixed": rng.choice([0, 0, 0, 2, 4])}.get(self.stage, 0)
-        for _ in range(many):                             # short further questions: which passage has these words?
+        for _ in range(rng.choice([2, 4, 6, 8] if self.stage == "short" else [0, 0, 0, 2, 4])):
             n = rng.randrange(len(passages))
             c = passages[n]
-            own = [(s, a, b) for s, a, b in questions.content(c.text) if not any(s in o.stems for o in passages if o is not c)]
+            own = [(a, b) for x, a, b in questions.content(c.text) if not any(x in o.stems for o in passages if o is not c)]
             if not own:
                 continue
-            words = " ".join(questions.vary(c.text[a:b], rng) for _, a, b in rng.sample(own, min(len(own), rng.choice([1, 2, 3]))))
-            find = f"Find: {words}"
-            more, _ = self.rows(find, [(0, AGAIN, 0, 0)], None)
-            rows.append([USER, -1, OTHER, 0, 0, 0, 0, -1, 0, 0])
-            rows += more
-            rows.append([END, -1, OTHER, 0, 0, 0, 0, -1, 0, 0])
-            at = next(r[5] for r in rows if r[3] == n + 1)
-            rows.append([ASSISTANT, -1, ANSWER, 0, 0, 0, 0, at, (n + 1) * 8, 5])
-            rows.append([7 + n, -1, OTHER, 0, 0, 0, 0, -1, 0, 1])
-            rows.append([END, -1, OTHER, 0, 0, 0, 0, -1, 0, 0])
-        if len(rows) > 1900 or (self.stage == "short" and len(rows) > 500):
+            text = " ".join(questions.vary(c.text[a:b], rng) for a, b in rng.sample(own, min(len(own), rng.choice([1, 2, 3]))))
+            s.control(r.USER)
+            s.read(self.plain(f"Find: {text}", r.AGAIN))
+            s.control(r.END)
+            s.say([(f"[{n + 1}]", (places, spots[n][0]), (n + 1) * 8, r.FIND, (8, 8))], r.FIND, 8)
+
+    def ask(self):
+        picked = self.of_documents()
+        return self.grounded(picked, system=self.some_tools() if self.rng.random() < .12 else None)
+
+    def note(self):
+        picked = self.of_notes()
+        return self.grounded(picked, system=self.some_tools() if self.rng.random() < .12 else None)
+
+    def some_tools(self):
+        offered = ([*OWN] if self.rng.random() < .6 else []) + tools.offer(self.rng, self.rng.choice([0, 1, 2] if self.stage != "full" else [0, 1, 3]))
+        return layout.tools_text(offered, (r.OTHER, r.OTHER, r.OTHER))[0] if offered else None
+
+    def turn(self):
+        """Passages tell the same of several things; which one is meant stands in the turn before."""
+        rng = self.rng
+        kind = rng.choice([k for k in notes.BY_SUBJECT if len(notes.BY_SUBJECT[k]) > 1])
+        kinds = rng.sample(notes.BY_SUBJECT[kind], min(len(notes.BY_SUBJECT[kind]), rng.choice([2, 2, 3])))
+        names = []
+        while len(names) < (3 if self.stage == "short" else 4):
+            name = notes.SUBJECT[kind](rng)
+            if not any(name in o or o in name for o in names):
+                names.append(name)
+        made = [notes.note(rng, kind, kinds, name) for name in names]
+        place = rng.randrange(len(made))
+        facts = [(i, f) for i, f in enumerate(made[place].facts) if f]
+        if len(facts) < 2:
             return None
-        info = {"question": q, "passages": [[c.crumb, c.text] for c in passages], "place": place,
-                "answer": f"[{place + 1}] {passages[place].text[slice(*passages[place].spans[unit])]}" if place >= 0 else NONE,
-                "notes": bool(place >= 0 and passages[place].fixed)}
-        return rows, info
+        (_, first), (unit, second) = rng.sample(facts, 2)
+        q = self.casual(second.question(rng, follow=True))
+        if rng.random() < .35:
+            q = rng.choice(["And ", "and ", "And then, ", "Also: "]) + q[0].lower() + q[1:]
+        chunks = [self.as_chunk(n) for n in made]
+        if rng.random() < .3:                              # the crumbs alone must not tell
+            for c in chunks:
+                c.crumb = c.crumb.split(" > ")[0]
+        asked = self.casual(rng.choice(first.questions))
+        answered = f"[{rng.randint(1, 4)}] {first.sentence}." if rng.random() < .8 else f"{first.sentence} [{rng.randint(1, 4)}]"
+        return self.grounded((q, chunks, place, unit), [(asked, answered)])
+
+    # ---- tools
+
+    def call(self):
+        """Tools, and requests one after the other."""
+        rng = self.rng
+        offered = tools.offer(rng, rng.choice([2, 3, 4] if self.stage == "short" else [2, 4, 5, 6, 6, 7]))
+        s = r.Rows(self.sp)
+        s.control(r.SYSTEM)
+        text, starts = layout.tools_text(offered, (r.OTHER, r.HEADER, r.TEXT))
+        listed = s.read(text)
+        s.control(r.END)
+        for _ in range(rng.choice([3, 4, 5, 6] if self.stage == "short" else [2, 3, 4, 5])):
+            n = rng.randrange(len(offered))
+            said, values, spans = tools.request(rng, offered[n])
+            s.control(r.USER)
+            if rng.random() < (.15 if self.stage != "short" else 0):
+                # In daily use passages come with every request, and say nothing of it.
+                chunks = [self.library.chunks[rng.randrange(self.library.n)] for _ in range(rng.choice([1, 2]))]
+                prompt, _ = self.prompt(said, chunks)
+                shift = len(prompt.text) - len(said)
+                regions = [(at, p if p == r.AGAIN else r.OTHER, 0, 0) for at, p, _, _ in prompt.regions]
+                prompt.regions = regions
+            else:
+                prompt, shift = self.plain(said, r.AGAIN), 0
+            places = s.read(prompt)
+            s.control(r.END)
+            self.called(s, offered[n], n, starts[n], listed, values, spans, places, shift)
+            if rng.random() < .15:
+                self.result(s, offered[n])
+        return s
+
+    def called(self, s, t, n, start, listed, values, spans, places, shift):
+        code = (8 + n) * 8
+        parts = [("<tool_call>", None, 0, 0, (8, 8)), ('{"name": "', None, 0, 0, (1, 1)), (t["name"], (listed, start), code, r.CALL, (12, 6)), ('", "arguments": {', None, 0, 0, (4, 1))]
+        keys = [k for k in t["order"] if k in values]
+        for i, key in enumerate(keys):
+            v = values[key]
+            parts.append((f'"{key}": ' if i == 0 else f', "{key}": ', None, 0, 0, (4, 3)))
+            if isinstance(v, str):
+                a, _ = spans[key]
+                parts += [('"', None, 0, 0, (1, 1)), (json.dumps(v, ensure_ascii=False)[1:-1], (places, shift + a), code, r.VALUE, (8, 6))]
+                parts.append(('"', None, 0, 0, (6, 6)))
+            elif isinstance(v, bool):
+                parts.append((json.dumps(v), None, 0, 0, (8, 4)))
+            else:
+                parts.append((json.dumps(v), (places, shift + spans[key][0]), code, r.VALUE, (8, 6)))
+        parts.append(("}}", None, 0, 0, (6, 3)))
+        parts.append(("</tool_call>", None, 0, 0, (1, 1)))
+        s.say(parts, 0, 8)
+
+    def result(self, s, t):
+        """A tool's result, and the answer that tells it."""
+        rng = self.rng
+        said = rng.choice([f"The {t['spoken']} is ready.", f"Done: {words.name(rng)}.", f"{rng.randint(1, 400)} {rng.choice(['degrees', 'results', 'files', 'euros'])}", notes.fact(rng).sentence + ".",
+                           "The tool failed: " + rng.choice(["not found", "no connection", "the name is unknown"]), f"{t['spoken']} {words.name(rng)}, {words.clock(rng)}"])
+        s.control(r.TOOL)
+        places = s.read(self.plain(said, r.TEXT))
+        s.control(r.END)
+        s.say([(said, (places, 0), 0, 0, (6, 2))], 0, 6)
+
+    # ---- the rest
+
+    def talk(self):
+        s = r.Rows(self.sp)
+        pairs = talk.parsed()
+        for said, answer in self.rng.sample(pairs, 3):
+            s.control(r.USER)
+            said = self.casual(self.rng.choice(said))
+            if self.rng.random() < .4:                     # passages come with every message
+                s.read(self.prompt(said, [self.library.chunks[self.rng.randrange(self.library.n)] for _ in range(2)])[0])
+            else:
+                s.read(self.plain(said, r.OTHER))
+            s.control(r.END)
+            s.say([(answer, None, 0, 0, (10, 5))])
+        return s
+
+    def sum(self):
+        """Summary, title and keywords of a text: its heading, its one-line description, its rarest words."""
+        rng, lib = self.rng, self.library
+        c = lib.chunks[rng.randrange(lib.n)]
+        x = rng.random()
+        if x < .35 and 4 < len(c.heading) < 60:
+            form = talk.SUMMARY if c.doc.startswith("packages/") else talk.TITLE
+            asked, answer = rng.choice(form), c.heading
+        elif x < .7:
+            a, b = c.spans[0]
+            if not 20 < b - a < 200 or len(c.spans) < 2:
+                return None
+            asked, answer = rng.choice(talk.SUMMARY), c.text[a:b]
+        else:
+            seen = {}
+            for stem, a, b in questions.content(c.text):
+                seen.setdefault(stem, (a, c.text[a:b]))
+            best = sorted(sorted(seen, key=lambda k: -lib.idf(k))[:4], key=lambda k: seen[k][0])
+            if len(best) < 4:
+                return None
+            asked, answer = rng.choice(talk.KEYWORDS), ", ".join(seen[k][1] for k in best)
+        s = r.Rows(self.sp)
+        s.control(r.USER)
+        t = layout.Text()
+        t.add(asked + "\n\n", r.OTHER)
+        base = t.add(c.text, r.TEXT, 1, 1)
+        places = s.read(t)
+        s.control(r.END)
+        parts = []
+        for n, word in enumerate(answer.split(", ") if x >= .7 else [answer]):
+            if n:
+                parts.append((",", None, 0, 0, (2, 2)))
+            at = c.text.find(word)
+            parts.append(((" " if n else "") + word, (places, base + at - (1 if n else 0)) if at >= 0 else None, 0, 0, (4, 2)))
+        s.say(parts, 0, 4)
+        return s
+
+    def text(self):
+        """Plain text, to learn English from."""
+        s = r.Rows(self.sp)
+        s.control(1)
+        c = self.library.chunks[self.rng.randrange(self.library.n)]
+        text = "\n\n".join(self.library.chunks[i].text for i in self.library.by_doc[c.doc][:6])
+        s.read(self.plain(text[:1200], r.OTHER))
+        for row in s.rows[:-1]:
+            row[r.WEIGHT] = 1
+        return s if len(s.rows) > 40 else None
+
+    def sample(self):
+        names, shares = zip(*SHARES[self.stage].items())
+        kind = self.rng.choices(names, shares)[0]
+        s = getattr(self, kind)()
+        if s is None or len(s.rows) > self.longest:
+            return None
+        return s
 
 
 def main(scratch, stage, count, seed):
-    scratch = pathlib.Path(scratch)
-    maker = Maker(scratch, stage, int(seed))
-    print(f"{maker.n} chunks", flush=True)
-    rows, sizes, infos, tries = [], [], [], 0
-    while len(sizes) < int(count):
-        tries += 1
-        made = maker.sample()
-        if made:
-            rows.append(numpy.array(made[0], dtype=numpy.int32))
-            sizes.append(len(made[0]))
-            infos.append(made[1])
-    flat = numpy.concatenate(rows)
-    numpy.savez(scratch / f"samples-{stage}-{seed}.npz", rows=flat, sizes=numpy.array(sizes))
-    if stage == "test":
-        (scratch / "test.jsonl").write_text("".join(json.dumps(i) + "\n" for i in infos))
-    print(f"{stage}: {len(sizes)} samples of {tries} tries, {len(flat)} tokens, mean {len(flat) / len(sizes):.0f}")
-    for i in infos[:6]:
-        print(json.dumps(i)[:900])
+    scratch, count, began = pathlib.Path(scratch), int(count), time.time()
+    maker = Maker(scratch, stage, seed)
+    made = []
+    while len(made) < count:
+        s = maker.sample()
+        if s:
+            made.append(s.array())
+            if len(made) % 1000 == 0:
+                print(stage, len(made), f"{time.time() - began:.0f} s", flush=True)
+    # Under another name first: training takes in files as they appear.
+    new = scratch / f"new-{stage}-{seed}.npz"
+    numpy.savez_compressed(new, sizes=numpy.array([len(x) for x in made]), rows=numpy.concatenate(made))
+    new.rename(scratch / f"samples-{stage}-{seed}.npz")
+    print(stage, len(made), "samples,", sum(len(x) for x in made), f"tokens, {time.time() - began:.0f} s")
 
 
 if __name__ == "__main__":

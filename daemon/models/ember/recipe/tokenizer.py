@@ -1,5 +1,6 @@
 """Trains the tokenizer: sentencepiece BPE with byte fallback, no normalisation, no added space, digits one by one.
-The passage markers [1]..[6] and the two headings of the prompt are single tokens.
+The passage markers [1]..[7], the two headings of the prompt and the tags of a call are single tokens. So is the quotation
+mark: a name or a value in JSON is then cut alike wherever it stands.
 
     python tokenizer.py SCRATCH
 """
@@ -10,10 +11,14 @@ import sys
 
 import sentencepiece
 
+import layout
+import notes
+import tools
+
 VOCAB = 8192
 CONTROL = ["<|system|>", "<|user|>", "<|assistant|>", "<|tool|>"]
-MARKERS = [f"[{n}]" for n in range(1, 7)]
-FIXED = MARKERS + ["Question:", "Passages:", "<tool_call>", "</tool_call>"]
+MARKERS = [f"[{n}]" for n in range(1, 8)]
+FIXED = MARKERS + ["Question:", "Passages:", "Tools:", "<tool_call>", "</tool_call>", '"']
 
 
 def main(scratch):
@@ -32,8 +37,11 @@ def main(scratch):
         size += len(line)
         if size > 12_000_000:
             break
-    import synthetic
-    text += [line for _ in range(4000) for line in synthetic.note(rng).text.split("\n")]
+    text += [line for _ in range(12_000) for line in notes.note(rng).text.split("\n")]
+    for _ in range(3000):
+        for t in tools.offer(rng, 2):
+            call = json.dumps({"name": t["name"], "arguments": tools.request(rng, t)[1]}, ensure_ascii=False)
+            text += layout.tools_text([t], (0, 0, 0))[0].text.split("\n") + [tools.request(rng, t)[0], call]
     (scratch / "tokenizer.txt").write_text("\n".join(text))
     sentencepiece.SentencePieceTrainer.train(
         input=str(scratch / "tokenizer.txt"), model_prefix=str(scratch / "ember"), model_type="bpe", vocab_size=VOCAB,

@@ -1,13 +1,15 @@
-"""Trains the model on the samples, by the clock: the learning rate, the mix of stages and the strength of the guides
-follow the part of the time that has passed. It saves every few minutes and goes on from the last save if there is one.
+"""Trains the model on the samples. The learning rate, the mix of stages and the strength of the guides follow the part of
+the tokens that has been seen. It saves every few minutes and goes on from the last save if there is one.
 
-    python train.py SCRATCH MINUTES [--name NAME] [--threads 2]
+    python train.py SCRATCH [--setting cpu|gpu] [--tokens MILLIONS] [--name NAME] [--quiet FILE]
+
+With --quiet it waits, between two steps, for as long as FILE is there.
 """
 import argparse
 import dataclasses
+import json
 import math
 import pathlib
-import random
 import time
 
 import numpy
@@ -15,141 +17,77 @@ import sentencepiece
 import torch
 import torch.nn.functional as F
 
-import samples as s
-from model import Ember, Guide, Shape, initialise
-
-TOKEN, WORD, PART, PASSAGE, UNIT, MARKER, START, SOURCE, GOLD, WEIGHT = range(10)
-
-
-class Shards:
-    """All samples of a stage, drawn in batches of about the same length."""
-
-    def __init__(self, scratch, stage, tokens, pieces):
-        self.swap = numpy.arange(len(pieces))
-        keep = set("\u2581 . , : ; ? ) ( - / F ind \u2581- ). \u2581> \u2581( <0x0A>".split(" "))
-        self.fixed = numpy.array([p in keep for p in pieces])
-        self.rows, self.known, self.pattern, self.scratch = [], set(), f"samples-{stage}-*.npz", scratch
-        self.tokens, self.rng, self.queue = tokens, random.Random(5), []
-        self.look()
-
-    def look(self):
-        """Take in the sample files that are there by now."""
-        for f in sorted(set(self.scratch.glob(self.pattern)) - self.known):
-            self.known.add(f)
-            data = numpy.load(f)
-            ends, flat = numpy.cumsum(data["sizes"]), data["rows"]
-            for a, b in zip(ends - data["sizes"], ends):
-                self.rows.append(flat[a:b])
-            print(f.name, len(self.rows), "samples", flush=True)
-
-    def disguise(self, rows):
-        """The same sample in other tokens: each token of the text becomes a random one, everywhere alike. Copying and
-        matching must then work for every token, also the rare ones."""
-        rows, swap = rows.copy(), self.swap
-        random_ids = numpy.array(self.rng.sample(range(17, len(swap)), len(swap) - 17))
-        swap[17:] = numpy.where(self.fixed[17:], numpy.arange(17, len(swap)), random_ids)
-        text = (rows[:, PART] != s.OTHER) & ((rows[:, PART] != s.ANSWER) | (rows[:, GOLD] > 0))
-        rows[text, TOKEN] = swap[rows[text, TOKEN]]
-        return rows
-
-    def batch(self, disguised=0.0):
-        if not self.queue:
-            self.look()
-            order = sorted(range(len(self.rows)), key=lambda i: len(self.rows[i]) * self.rng.uniform(.93, 1.07))
-            now = []
-            for i in order:
-                if now and (len(now) + 1) * max(len(self.rows[j]) for j in now + [i]) > self.tokens:
-                    self.queue.append(now)
-                    now = []
-                now.append(i)
-            self.rng.shuffle(self.queue)
-        chosen = [self.rows[i] for i in self.queue.pop()]
-        width = -(-max(len(r) for r in chosen) // 16) * 16
-        out = numpy.zeros((len(chosen), width, 10), dtype=numpy.int64)
-        out[:, :, WORD] = -1
-        out[:, :, SOURCE] = -1
-        for n, r in enumerate(chosen):
-            out[n, :len(r)] = self.disguise(r) if self.rng.random() < disguised else r
-        return torch.from_numpy(out)
+import rows as r
+from guides import guides
+from model import Ember, Shape, initialise
+from shards import Shards
 
 
-def guides(b):
-    """Where the guided heads should look, from the annotations of the samples."""
-    g = Guide()
-    n, t = b.shape[:2]
-    word, part, real = b[..., WORD], b[..., PART], (b[..., TOKEN] > 0).float()
-    place = torch.arange(t).expand(n, t)
-    inside = ((part == s.TEXT) | (part == s.HEADER))
-    g.add("before", 0, [0], real * (place > 0), index=place - 1)
-    g.add("before2", 0, [1], real * (place > 1), index=place - 2)
-    g.add("marker", 0, [2], inside.float(), index=b[..., MARKER])
-    g.add("edge", 0, [3], inside.float(), index=b[..., START] - 1)
-    same = (word[:, :, None] == word[:, None, :]) & (word > 0)[:, :, None]
+@dataclasses.dataclass
+class Setting:
+    shape: Shape
+    batch: int               # tokens of a step
+    total: float             # tokens in all, in millions
+    rate: float = 2.5e-3
 
-    def match(name, layer, heads, rows, keys):
-        mask = same & keys[:, None, :] & rows[:, :, None]
-        found = mask.any(-1)
-        mask[:, :, 0] |= ~found
-        g.add(name, layer, heads, rows.float() * torch.where(found, 1.0, 0.15), mask=mask)
-        return found
 
-    found = match("asked", 1, [0, 1], inside & (word >= 0), part == s.ASKED)
-    g.add("start", 1, [2], inside.float(), index=b[..., START])
-    known = match("again", 2, [0, 1], (part == s.AGAIN) & (word >= 0), inside)
-    gold = b[..., GOLD]
-    want = (gold >= 8) & (gold % 8 > 0)
-    head = want & (b[..., TOKEN] == s.ASSISTANT)
-    unit = want & ~head & (b[..., SOURCE] >= 0)
-    hit = found & inside & (word > 0)
-    mask = hit[:, None, :] & (b[:, None, :, PASSAGE] == gold[:, :, None] // 8) & (head[:, :, None] | (b[:, None, :, UNIT] == gold[:, :, None] % 8))
-    ok = mask.any(-1)
-    g.add("choose", 3, [0, 1], ((head * 3.0) + unit * 0.3) * ok, mask=mask)
-    turn = (b[..., TOKEN] == s.USER).cumsum(1)             # the answer's first position also reads the asked words of its turn
-    mask = ((gold > 0) & (b[..., TOKEN] == s.ASSISTANT))[:, :, None] & (known & (word > 0))[:, None, :] & (turn[:, :, None] == turn[:, None, :])
-    g.add("vote", 3, [2, 3], mask.any(-1).float(), mask=mask)
-    g.add("copy", 4, [0, 1], (b[..., SOURCE] >= 0).float(), index=b[..., SOURCE])
-    return g, found
+SETTINGS = {
+    "cpu": Setting(Shape(), 4096, 24),
+    "gpu": Setting(Shape(dim=384, layers=8, heads=6, ffn=1024), 65536, 3000),
+}
+STAGES = ("short", "mixed", "full")
+NAMES = {r.PICK: "pick", r.FIND: "find", r.REFUSE: "refuse", r.CALL: "call", r.VALUE: "value", r.RECALL: "recall", r.STOP: "stop"}
 
 
 def losses(model, b, with_guides):
-    tokens, weight = b[..., TOKEN], b[..., WEIGHT].float()
-    g, found = guides(b)
+    """The loss of the answers, of the guides and of the read-outs, and how often each kind of choice is right."""
+    tokens, weight = b[..., r.TOKEN], b[..., r.WEIGHT].float()
+    g, found = guides(b, model.c.layers)
     hidden, states = model.hidden(tokens, g if with_guides else None)
     target = torch.zeros_like(tokens)
     target[:, :-1] = tokens[:, 1:]
-    weight = torch.where((b[..., PART] == s.ANSWER) & (b[..., GOLD] > 0), weight.clamp_min(2.5), weight)
     weight[:, -1] = 0
-    background = (weight == 0) & (target > 0) & (torch.rand(weight.shape) < 0.02)
-    weight = weight + background * 0.1
-    rows = weight > 0
-    logits = model.logits(hidden[rows]).float()
-    each = F.cross_entropy(logits, target[rows], reduction="none")
-    w = weight[rows]
+    # A little of everything that is read is learned too.
+    background = (weight == 0) & (target > 0) & (torch.rand(weight.shape, device=weight.device) < 0.06)
+    weight = weight + background * 0.3
+    kept = weight > 0
+    logits = model.logits(hidden[kept]).float()
+    each = F.cross_entropy(logits, target[kept], reduction="none")
+    w = weight[kept]
     main = (each * w).sum() / w.sum()
-    guided = sum(v * (4 if k == "before" else 1) for k, v in g.losses.items()) if g.losses else torch.zeros(())
-    part, gold = b[..., PART], b[..., GOLD]
-    text = (part == s.TEXT) & (torch.rand(part.shape) < 0.3)
-    words = text & (b[..., WORD] >= 0)
-    probes = F.binary_cross_entropy_with_logits(model.probe_match(states[1][words]).float()[:, 0], found[words].float())
-    probes = probes + F.cross_entropy(model.probe_passage(states[1][text]).float(), b[..., PASSAGE][text])
-    probes = probes + F.cross_entropy(model.probe_unit(states[2][text]).float(), b[..., UNIT][text])
-    first = (gold * ((tokens == s.ASSISTANT) & (gold % 8 > 0))).amax(1)
-    inside = (b[..., PASSAGE] == first[:, None] // 8) & (first > 0)[:, None]
-    want = torch.stack((inside, inside & (b[..., UNIT] == first[:, None] % 8)), -1).float()
-    probes = probes + F.binary_cross_entropy_with_logits(model.probe_gold(states[3][text]).float(), want[text])
+    guided = sum(v * (4 if k == "before" else 1) for k, v in g.losses.items()) if g.losses else torch.zeros((), device=tokens.device)
+    mark, truth = b[..., r.MARK][kept], target[kept]
     with torch.no_grad():
-        at = tokens[rows] == s.ASSISTANT
-        guess, truth, code = logits[at].argmax(-1), target[rows][at], gold[rows][at]
-        right = guess == truth
-        one = (code >= 8) & (code % 8 > 0)
-        marks = {"choose": right[one].float().mean(), "find": right[(code % 8 == 0) & (code > 0)].float().mean(),
-                 "none": right[code == 0].float().mean(), "notnone": (guess[one] < 13).float().mean()}
-    return main, guided, probes, marks, g.losses
+        right = logits.argmax(-1) == truth
+        marks = {name: right[mark == code].float().mean() for code, name in NAMES.items()}
+        opening = (tokens[kept] == r.ASSISTANT) & (mark == r.PICK)
+        marks["wrongly"] = (logits.argmax(-1)[opening] == model.refusal).float().mean()
+    return main, guided, probes(model, b, states, found), marks, g.losses
+
+
+def probes(model, b, states, found):
+    """Read-outs of the hidden states: is the word asked for? which passage or tool, and which sentence of it, is this? is it the right one?"""
+    part, gold, group = b[..., r.PART], b[..., r.GOLD], b[..., r.GROUP]
+    text = (part == r.TEXT) & (torch.rand(part.shape, device=part.device) < 0.3)
+    words = text & (b[..., r.WORD] >= 0)
+    if not words.any():
+        return torch.zeros((), device=part.device)
+    loss = F.binary_cross_entropy_with_logits(model.probe_match(states[1][words]).float()[:, 0], found[words].float())
+    loss = loss + F.cross_entropy(model.probe_passage(states[1][text]).float(), group[text])
+    loss = loss + F.cross_entropy(model.probe_unit(states[2][text]).float(), b[..., r.UNIT][text])
+    # Only where the question stands before the passages can they know that they are wanted.
+    first = (gold * ((b[..., r.MARK] == r.PICK) | (b[..., r.MARK] == r.RECALL))).amax(1)
+    inside = (group == first[:, None] // 8) & (first > 0)[:, None]
+    want = torch.stack((inside, inside & (b[..., r.UNIT] == first[:, None] % 8)), -1).float()
+    known = text & (first > 0)[:, None]
+    if known.any():
+        loss = loss + F.binary_cross_entropy_with_logits(model.probe_gold(states[3][known]).float(), want[known])
+    return loss
 
 
 def mix(part):
-    """Which stage a batch is drawn from, by the part of the time that has passed."""
-    points = [(0, (1, 0, 0)), (.15, (.8, .2, 0)), (.3, (.3, .6, .1)), (.6, (.1, .3, .6)), (.8, (.05, .1, .85)), (1.01, (0, 0, 1))]
+    """Which stage a batch is drawn from, by the part of the tokens that has been seen."""
+    points = [(0, (1, 0, 0)), (.1, (.85, .15, 0)), (.25, (.4, .5, .1)), (.5, (.1, .4, .5)), (.75, (.05, .15, .8)), (1.01, (0, 0, 1))]
     for (a, x), (z, y) in zip(points, points[1:]):
         if part < z:
             k = (part - a) / (z - a)
@@ -157,55 +95,93 @@ def mix(part):
     return [0, 0, 1]
 
 
+def optimisers_of(model, rate):
+    """Muon for the matrices of the blocks, AdamW for the rest at three tenths of the rate."""
+    matrices = [p for n, p in model.named_parameters() if n.startswith("blocks") and p.dim() == 2]
+    others = [p for n, p in model.named_parameters() if not (n.startswith("blocks") and p.dim() == 2)]
+    return [torch.optim.Muon(matrices, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw", ns_steps=4),
+            torch.optim.AdamW(others, lr=rate * .3, betas=(.9, .98), weight_decay=0.0)]
+
+
+@torch.no_grad()
+def watch(model, held, device, autocast):
+    """Losses and choices on held-out documents and notes."""
+    sums = {}
+    for batch in held.all():
+        with autocast():
+            main, _, _, marks, _ = losses(model, batch.to(device), False)
+        for k, v in {"loss": main, **marks}.items():
+            if not math.isnan(v.item()):
+                sums.setdefault(k, []).append(v.item())
+    return {k: sum(v) / len(v) for k, v in sums.items()}
+
+
+def shown(values):
+    return " ".join(f"{k} {sum(v) / len(v) if isinstance(v, list) else v:.3f}" for k, v in values.items())
+
+
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("scratch", type=pathlib.Path)
-    ap.add_argument("minutes", type=float)
+    ap.add_argument("--setting", choices=SETTINGS, default="gpu" if torch.cuda.is_available() else "cpu")
+    ap.add_argument("--tokens", type=float, help="millions of tokens in all")
     ap.add_argument("--name", default="ember")
     ap.add_argument("--threads", type=int, default=2)
-    ap.add_argument("--tokens", type=int, default=4096)
-    ap.add_argument("--rate", type=float, default=2.5e-3)
-    ap.add_argument("--steps", type=int, default=10**9)
-    ap.add_argument("--f32", action="store_true")
+    ap.add_argument("--steps", type=int, default=10**9, help="stop after so many, for trials")
+    ap.add_argument("--quiet", type=pathlib.Path)
     a = ap.parse_args()
     torch.set_num_threads(a.threads)
     torch.manual_seed(3)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    setting = SETTINGS[a.setting]
+    total = (a.tokens or setting.total) * 1e6
     sp = sentencepiece.SentencePieceProcessor(model_file=str(a.scratch / "ember.model"))
-    model = Ember(Shape(vocab=sp.vocab_size()))
+    setting.shape.vocab = sp.vocab_size()
+    model = Ember(setting.shape)
     pieces = [sp.id_to_piece(i) for i in range(sp.vocab_size())]
     initialise(model, pieces)
-    matrices = [p for n, p in model.named_parameters() if n.startswith("blocks") and p.dim() == 2]
-    others = [p for n, p in model.named_parameters() if not (n.startswith("blocks") and p.dim() == 2)]
-    optimisers = [torch.optim.Muon(matrices, lr=a.rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw", ns_steps=4),
-                  torch.optim.AdamW(others, lr=a.rate * .3, betas=(.9, .98), weight_decay=0.0)]
+    model = model.to(device)
+    model.refusal = sp.encode("The passages")[0]
+    optimisers = optimisers_of(model, setting.rate)
     save = a.scratch / f"{a.name}.pt"
     step, spent, seen = 0, 0.0, 0
     if save.exists():
-        old = torch.load(save, weights_only=False)
+        old = torch.load(save, weights_only=False, map_location=device)
         model.load_state_dict(old["model"])
         for o, state in zip(optimisers, old["optimisers"]):
             o.load_state_dict(state)
         step, spent, seen = old["step"], old["spent"], old["seen"]
 
     def keep():
+        new = pathlib.Path(f"{save}.new")
         torch.save({"model": model.state_dict(), "shape": dataclasses.asdict(model.c), "optimisers": [o.state_dict() for o in optimisers],
-                    "step": step, "spent": spent, "seen": seen}, str(save) + ".new")
-        pathlib.Path(str(save) + ".new").replace(save)
+                    "step": step, "spent": spent, "seen": seen}, new)
+        new.replace(save)
 
-    stages = [Shards(a.scratch, x, a.tokens, pieces) for x in ("short", "mixed", "full")]
-    rng, log, last, saved, begun = random.Random(step + 9), {}, time.time(), time.time(), step
-    while spent < a.minutes * 60 and step - begun < a.steps:
-        part = spent / (a.minutes * 60)
-        rate = a.rate * min(1, (step + 1) / 100) * (1 if part < .65 else max(.02, 1 - (part - .65) / .35))
+    def autocast():
+        return torch.autocast(device, torch.bfloat16)
+
+    stages = [Shards(a.scratch, x, setting.batch, pieces, step) for x in STAGES]
+    held = Shards(a.scratch, "held", setting.batch, pieces, 0)
+    rng = numpy.random.default_rng(step + 9)
+    idle = time.process_time()
+    log, last, saved, begun, curve = {}, time.time(), time.time(), step, open(a.scratch / f"{a.name}.curve.jsonl", "a")
+    while seen < total and step - begun < a.steps:
+        while a.quiet and a.quiet.exists():
+            time.sleep(2)
+            last = time.time()
+        part = seen / total
+        rate = setting.rate * min(1, (step + 1) / 100) * (1 if part < .7 else max(.02, 1 - (part - .7) / .3))
         for o, k in zip(optimisers, (1, .3)):
             for group in o.param_groups:
                 group["lr"] = rate * k
-        stage = rng.choices(stages, [m if x.rows else 0 for m, x in zip(mix(part), stages)])[0]
-        batch = stage.batch(.25 if part < .7 else .1)
-        strength = 1.0 if part < .4 else max(.1, 1 - (part - .4) / .3)
-        with torch.autocast("cpu", torch.bfloat16, enabled=not a.f32):
-            answer, guided, probes, marks, each = losses(model, batch, part < .7)
-        loss = answer + strength * (0.4 * guided + 0.3 * probes)
+        shares = numpy.array([m if x.rows else 0 for m, x in zip(mix(part), stages)])
+        stage = stages[rng.choice(len(stages), p=shares / shares.sum())]
+        batch = stage.batch(.2 if part < .7 else .08).to(device)
+        strength = 1.0 if part < .5 else max(.1, 1 - (part - .5) / .3)
+        with autocast():
+            answer, guided, read, marks, each = losses(model, batch, part < .8)
+        loss = answer + strength * (0.4 * guided + 0.3 * read)
         for o in optimisers:
             o.zero_grad(set_to_none=True)
         loss.backward()
@@ -215,18 +191,20 @@ def main():
         step += 1
         seen += batch.shape[0] * batch.shape[1]
         now = time.time()
-        spent += now - last
-        last = now
-        for k, v in {"loss": answer, "probes": probes, **marks, **{"g." + k: v for k, v in each.items()}}.items():
+        spent, last = spent + now - last, now
+        for k, v in {"loss": answer, "read": read, **marks, **{"g." + k: v for k, v in each.items()}}.items():
             v = v.item()
             if not math.isnan(v):
                 log.setdefault(k, []).append(v)
-        if step % 50 == 0:
-            for x in stages:
-                if not x.rows:
-                    x.look()
-            print(f"{step} {seen / 1e6:.2f}M {spent:.0f}s {seen / spent:.0f}/s " + " ".join(f"{k} {sum(v) / len(v):.3f}" for k, v in log.items()), flush=True)
+        if step % 25 == 0:
+            # Seconds of processor time too: on a shared machine the clock says little.
+            print(f"{step} {seen / 1e6:.2f}M {spent:.0f}s cpu {time.process_time() - idle:.0f}s {shown(log)}", flush=True)
             log = {}
+        if step % 500 == 0 and held.rows:
+            figures = watch(model, held, device, autocast)
+            curve.write(json.dumps({"step": step, "seen": seen, "spent": spent, **figures}) + "\n")
+            curve.flush()
+            print(f"held {step}: {shown(figures)}", flush=True)
         if now - saved > 180:
             keep()
             saved = now
