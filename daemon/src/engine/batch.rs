@@ -3,7 +3,7 @@
 //! (that is behind [`Model`]), no frames and no clock but for timings: requests go in, events and answers come out.
 
 use super::text::TextOut;
-use crate::protocol::frames::{Event, Fault, Generate, Reply, Scored};
+use crate::protocol::frames::{Event, Fault, Generate, Reply, Score, Scored};
 use crate::types::{Finish, Timings, Usage};
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -60,8 +60,8 @@ pub trait Model {
     fn decode(&mut self, feeds: &[Feed]) -> Result<(), Fault>;
     /// Samples after the feed at `index` of the last decode.
     fn sample(&mut self, sampler: &mut Self::Sampler, index: usize) -> Result<Sampled, Fault>;
-    /// How well it predicts a text, read on its own in this sequence, which is empty afterwards.
-    fn score(&mut self, sequence: usize, text: &str) -> Result<Scored, Fault>;
+    /// How well it predicts a text, read in this sequence, which is empty afterwards.
+    fn score(&mut self, sequence: usize, score: &Score) -> Result<Scored, Fault>;
     /// Whether an answer that ended by itself is a tool call.
     fn called_tool(&self, sampler: &Self::Sampler) -> bool;
 }
@@ -141,12 +141,12 @@ impl<M: Model, T> Batch<M, T> {
     }
 
     /// How well the model predicts a text. Only between answers: it takes a whole sequence.
-    pub fn score(&mut self, text: &str) -> Result<Scored, Fault> {
+    pub fn score(&mut self, score: &Score) -> Result<Scored, Fault> {
         if !self.idle() {
             return Err(Fault::Busy("answers are being written; try again when they are done".into()));
         }
         self.cached[0] = Cached::default();
-        self.model.score(0, text)
+        self.model.score(0, score)
     }
 
     fn prepare(&self, request: &Generate) -> Result<(Vec<Token>, M::Sampler), Fault> {

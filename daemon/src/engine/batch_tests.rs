@@ -89,9 +89,9 @@ impl Model for Echo {
         sampler.said += 1;
         Ok(Sampled::Token { token, bytes: vec![token as u8] })
     }
-    fn score(&mut self, sequence: usize, text: &str) -> Result<Scored, Fault> {
+    fn score(&mut self, sequence: usize, score: &Score) -> Result<Scored, Fault> {
         self.held[sequence].clear();
-        Ok(Scored { nats: 0.0, tokens: text.len() as u64, bytes: text.len() as u64 })
+        Ok(Scored { nats: vec![0.0; score.text.len()], bytes: score.text.len() as u64 })
     }
     fn called_tool(&self, _: &EchoSampler) -> bool {
         false
@@ -321,10 +321,11 @@ fn scoring_takes_a_free_sequence_and_leaves_no_trace() {
     let mut batch = Batch::new(Echo::new(1000, 1));
     batch.admit(1, &ask(&"long".repeat(40), 5));
     let cold = run(&mut batch, &none());
-    assert_eq!(batch.score("text").unwrap().tokens, 4);
+    let text = Score { prompt: None, text: "text".into() };
+    assert_eq!(batch.score(&text).unwrap().nats.len(), 4);
     batch.admit(1, &ask(&"long".repeat(40), 5));
     let again = run(&mut batch, &none());
     assert_eq!((&again.text, &again.started), (&cold.text, &cold.started));
     batch.admit(2, &ask("waits", 4));
-    assert!(matches!(batch.score("text"), Err(Fault::Busy(_))));
+    assert!(matches!(batch.score(&text), Err(Fault::Busy(_))));
 }

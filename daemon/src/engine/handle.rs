@@ -4,7 +4,7 @@
 use super::adapters::{self, AdapterError, Adapters};
 use super::models::{Models, ModelsError};
 use crate::config::Config;
-use crate::protocol::frames::{Event, Fault, Generate, Load, ModelInfo, Reply, Request, Scored};
+use crate::protocol::frames::{Event, Fault, Generate, Load, ModelInfo, Reply, Request, Score, Scored};
 use crate::protocol::http::{ErrorBody, ErrorCode, ModelStatus, WorkerStatus};
 use crate::types::{Finish, Timings, Usage};
 use crate::worker::{Call, Jail, Kind, Spec, Worker, WorkerError};
@@ -210,14 +210,14 @@ impl Engine {
         }
     }
 
-    /// How well the model predicts a text that fits its context, read on its own.
+    /// How well the model predicts a text that fits its context, with what stands before it.
     ///
     /// # Errors
     /// [`Fault::Busy`] while answers are being written, [`Fault::PromptTooLong`] for a longer text.
-    pub async fn score(&self, text: &str) -> Result<Scored, EngineError> {
+    pub async fn score(&self, score: Score) -> Result<Scored, EngineError> {
         let host = self.host().await?;
         host.0.load().await?;
-        let call = host.0.worker.call(Request::Score(text.to_owned()), None, ANSWER_DEADLINE).await?;
+        let call = host.0.worker.call(Request::Score(Box::new(score)), None, ANSWER_DEADLINE).await?;
         match call.reply().await? {
             Reply::Scored(scored) => Ok(scored),
             _ => Err(EngineError::Confused),

@@ -6,7 +6,7 @@ use super::batch::{Feed, Model, Sampled, Token};
 use super::format::{self, Grammar};
 use super::template::{Guard, Spellings, Template};
 use crate::llama::{self, backend, reason, system_line};
-use crate::protocol::frames::{Fault, Generate, Load, ModelInfo, Sampling, Scored};
+use crate::protocol::frames::{Fault, Generate, Load, ModelInfo, Sampling, Score, Scored};
 use crate::types::ToolFormat;
 use familiar_gguf::Header;
 use llama_cpp_2::context::LlamaContext;
@@ -173,12 +173,15 @@ impl Weights {
         Ok(Host { weights: self, context, batch: LlamaBatch::new(GPU_GRID, 1) })
     }
 
-    /// The tokens of a text in which nothing is a control token, after the one that begins a text.
-    fn plain_tokens(&self, text: &str) -> Vec<Token> {
+    /// The token that begins a text, where the model has one.
+    fn beginning(&self) -> Option<Token> {
         let vocab = self.model.vocab();
-        let bos = Some(vocab.bos().0).filter(|bos| *bos >= 0 && vocab.should_add_bos());
-        let tokens = vocab.tokenize(text.as_bytes(), false, false);
-        bos.into_iter().chain(tokens.iter().map(|token| token.0)).collect()
+        Some(vocab.bos().0).filter(|bos| *bos >= 0 && vocab.should_add_bos())
+    }
+
+    /// The tokens of a text in which nothing is a control token.
+    fn plain_tokens(&self, text: &str) -> impl Iterator<Item = Token> {
+        self.model.vocab().tokenize(text.as_bytes(), false, false).into_iter().map(|token| token.0)
     }
 
     fn tokenize(&self, prompt: &str, sentinel: char) -> Vec<Token> {
@@ -307,14 +310,19 @@ impl Model for Host<'_> {
         }
     }
 
-    fn score(&mut self, sequence: usize, text: &str) -> Result<Scored, Fault> {
-        let tokens = self.weights.plain_tokens(text);
+    fn score(&mut self, sequence: usize, score: &Score) -> Result<Scored, Fault> {
+        let mut tokens = match &score.prompt {
+            Some(prompt) => self.prompt(prompt)?,
+            None => self.weights.beginning().into_iter().collect(),
+        };
+        let read = tokens.len();
+        tokens.extend(self.weights.plain_tokens(&score.text));
         let limit = self.weights.info.context;
         if tokens.len() > limit as usize {
             return Err(Fault::PromptTooLong { tokens: tokens.len() as u32, limit });
         }
         self.keep(sequence, 0);
-        let scored = self.predict(sequence, &tokens);
+        let scored = self.predict(sequence, &tokens, read);
         self.keep(sequence, 0);
         scored
     }
@@ -325,8 +333,8 @@ impl Model for Host<'_> {
 }
 
 impl Host<'_> {
-    /// Reads the tokens in an empty sequence and adds up how surprising each one after the first is.
-    fn predict(&mut self, sequence: usize, tokens: &[Token]) -> Result<Scored, Fault> {
+    /// Reads the tokens in an empty sequence and tells how surprising each is from `from` on, but never the first.
+    fn predict(&mut self, sequence: usize, tokens: &[Token], from: usize) -> Result<Scored, Fault> {
         let mut scored = Scored::default();
         for (cell, part) in tokens.chunks(self.weights.grid).enumerate() {
             let begin = cell * self.weights.grid;
@@ -334,8 +342,10 @@ impl Host<'_> {
             self.decode(&part.iter().enumerate().map(feed).collect::<Vec<_>>())?;
             for at in 0..part.len() {
                 let Some(&next) = tokens.get(begin + at + 1) else { break };
-                scored.nats += surprise(self.context.get_logits_ith(at as i32), next);
-                scored.tokens += 1;
+                if begin + at + 1 < from {
+                    continue;
+                }
+                scored.nats.push(surprise(self.context.get_logits_ith(at as i32), next) as f32);
                 scored.bytes += self.piece(LlamaToken(next), true).len() as u64;
             }
         }

@@ -60,7 +60,7 @@ fn answer<M: Model>(mut job: Job, batch: &mut Batch<M, Job>, load: &Load, info: 
             let count = batch.model().prompt(&request).map(|prompt| Reply::Count(prompt.len() as u32));
             job.reply(count);
         }
-        Request::Score(text) => job.reply(batch.score(&text).map(Reply::Scored)),
+        Request::Score(score) => job.reply(batch.score(&score).map(Reply::Scored)),
         Request::Generate(request) => {
             if let Some(refused) = batch.admit(job, &request) {
                 send(refused);

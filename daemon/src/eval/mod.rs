@@ -11,7 +11,7 @@ pub use score::Rate;
 use crate::agent::{Action, Agent, Answer, Input, Profile};
 use crate::config::AskConfig;
 use crate::engine::{Engine, EngineError, Output};
-use crate::protocol::frames::{Fault, Generate, ModelInfo};
+use crate::protocol::frames::{Fault, Generate, ModelInfo, Score};
 use crate::types::{Label, Message, Passage, Role, ToolCall, ToolSpec};
 use cases::{Case, Kind, Sets};
 use serde::Serialize;
@@ -117,8 +117,8 @@ pub async fn run(
     }
     let mut scored = (0.0, 0, 0);
     for (done, piece) in pieces.iter().enumerate() {
-        let part = engine.score(piece).await?;
-        scored = (scored.0 + part.nats, scored.1 + part.bytes, scored.2 + part.tokens);
+        let part = engine.score(Score { prompt: None, text: piece.clone() }).await?;
+        scored = (scored.0 + part.total(), scored.1 + part.bytes, scored.2 + part.nats.len() as u64);
         progress(Progress { done: sets.cases.len() + done + 1, of, record: None });
     }
     let (gzip, xz) = cases::compressed();

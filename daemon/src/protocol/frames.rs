@@ -45,8 +45,8 @@ pub enum Request {
     Generate(Box<Generate>),
     /// engine: tokens of the prompt that `Generate` would make. Answered by [`Reply::Count`].
     Count(Box<Generate>),
-    /// engine: how well the model predicts this text, read on its own. Answered by [`Reply::Scored`].
-    Score(String),
+    /// engine: how well the model predicts a text. Answered by [`Reply::Scored`].
+    Score(Box<Score>),
     /// extract: text of the file whose descriptor travels with this request.
     Extract(Extract),
     /// train: go on with a job to its end. Events: [`Event::Step`]s. Answered by [`Reply::Trained`].
@@ -271,15 +271,29 @@ pub struct Train {
     pub folder: String,
 }
 
+/// A text to be predicted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// What stands before it: a conversation that it is the next answer of. `None`: it stands on its own.
+    pub prompt: Option<Generate>,
+    pub text: String,
+}
+
 /// How well a model predicts a text.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scored {
-    /// Negative log-likelihood of the predicted tokens, in nats.
-    pub nats: f64,
-    /// Predicted tokens; the first of a text is not, where the model has no token for its beginning.
-    pub tokens: u64,
+    /// Negative log-likelihood of each predicted token, in nats. The first token of a text on its own is not
+    /// predicted where the model has no token for its beginning.
+    pub nats: Vec<f32>,
     /// Bytes that they stand for.
     pub bytes: u64,
+}
+
+impl Scored {
+    /// Negative log-likelihood of the whole, in nats.
+    pub fn total(&self) -> f64 {
+        self.nats.iter().map(|nats| f64::from(*nats)).sum()
+    }
 }
 
 /// One step of training, as a line of the job's log has it.
