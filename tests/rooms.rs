@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every room with the rooms that it may use. Below, a folder or file of `daemon/src` is a room.
-const ALLOWED: [(&str, &[&str]); 25] = [
+const ALLOWED: [(&str, &[&str]); 28] = [
     ("types", &[]),
     ("protocol", &["types"]),
     ("config", &[]),
@@ -12,6 +12,9 @@ const ALLOWED: [(&str, &[&str]); 25] = [
     // Compiled for tests alone.
     ("testkit", &[]),
     ("memory", &[]),
+    ("disk", &[]),
+    ("gate", &[]),
+    ("generations", &["disk", "gate"]),
     ("policy", &["types", "protocol"]),
     ("agent", &["types", "protocol", "config"]),
     ("worker", &["protocol"]),
@@ -20,9 +23,9 @@ const ALLOWED: [(&str, &[&str]); 25] = [
     ("learn", &["types", "protocol", "config", "llama", "testkit", "worker"]),
     ("eval", &["types", "protocol", "config", "agent", "engine"]),
     // `extract` only in tests, where documents are read in process.
-    ("index", &["types", "protocol", "config", "policy", "memory", "worker", "extract"]),
+    ("index", &["types", "protocol", "config", "disk", "policy", "memory", "worker", "extract"]),
     ("store", &["types", "protocol"]),
-    ("plugins", &["types", "protocol", "policy", "worker"]),
+    ("plugins", &["types", "protocol", "disk", "policy", "worker"]),
     ("egress", &["protocol", "policy"]),
     // The store keeps where the log ends.
     ("audit", &["types", "protocol", "store"]),
@@ -104,6 +107,9 @@ const TRAINER: [(&str, &[&str]); 27] = [
     ("acts", &[]),
     ("math", &[]),
     ("memory", &[]),
+    ("disk", &[]),
+    ("gate", &[]),
+    ("generations", &["disk", "gate"]),
     ("random", &[]),
     ("split", &[]),
     ("lanes", &["acts"]),

@@ -3,7 +3,6 @@
 
 pub mod arguments;
 pub mod bench;
-mod disk;
 mod error;
 mod facade;
 pub mod keys;

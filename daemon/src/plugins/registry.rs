@@ -5,7 +5,7 @@
 //! One process at a time writes here, the daemon; it holds the lock of the data folder. A kill at any moment
 //! leaves a plugin as it was or as it was to be.
 
-use super::disk::{self, Stamp};
+use crate::disk::{self, Stamp};
 use super::error::PluginsError;
 use super::keys::Author;
 use super::manifest::check_name;

@@ -2,7 +2,7 @@
 //! owner's hand. Each is kept with the host that it is for, so that no later version of a plugin, and no
 //! other plugin of its name, can have it sent elsewhere. Values never leave this room but in an answer.
 
-use super::disk;
+use crate::disk;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;

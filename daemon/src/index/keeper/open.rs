@@ -1,6 +1,7 @@
 //! Opening the index's folder, its roots, and starting anew where the folder's halves do not fit.
 
 use super::{Batch, Keeper, Parts};
+use crate::disk;
 use crate::index::catalog::Catalog;
 use crate::index::text::{self, TextIndex};
 use crate::index::watch::Watch;
@@ -229,10 +230,5 @@ fn read_roots(dir: &Path) -> Result<Vec<PathBuf>, String> {
 }
 
 fn write_roots(dir: &Path, roots: &[PathBuf]) -> std::io::Result<()> {
-    let fresh = dir.join("roots.json.new");
-    let mut file = File::create(&fresh)?;
-    file.write_all(&serde_json::to_vec_pretty(roots)?)?;
-    file.sync_all()?;
-    std::fs::rename(&fresh, dir.join("roots.json"))?;
-    File::open(dir)?.sync_all()
+    disk::replace(&dir.join("roots.json"), &serde_json::to_vec_pretty(roots)?)
 }

@@ -1,4 +1,5 @@
-//! Files of this room: replaced by write, fsync and rename, 0600 in folders 0700, and read up to a size.
+//! Files of the broker: replaced as a whole by write, fsync and rename, 0600 in folders 0700, and read up to a
+//! size. Plain file access, shared by the rooms that keep files; it knows nothing of what is in them.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
