@@ -432,8 +432,9 @@ async fn unknown_tools_and_plugins_are_denied_and_on_record() {
         assert_eq!(outcome.status, ToolStatus::Denied, "{name}: {}", outcome.text);
     }
     assert_eq!(place.events().await, ["call ", "ended denied"].repeat(4));
-    let names: Vec<String> = place.tools.specs().await.into_iter().map(|spec| spec.name).collect();
+    let names: Vec<String> = place.tools.specs(true).await.into_iter().map(|spec| spec.name).collect();
     assert_eq!(names, builtin::NAMES);
+    assert!(place.tools.specs(false).await.is_empty(), "no plugin is installed");
 }
 
 fn found(start: u64, text: &str) -> Passage {
