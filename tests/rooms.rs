@@ -25,7 +25,7 @@ const ALLOWED: [(&str, &[&str]); 28] = [
     // `extract` only in tests, where documents are read in process.
     ("index", &["types", "protocol", "config", "disk", "policy", "memory", "worker", "extract"]),
     ("store", &["types", "protocol"]),
-    ("plugins", &["types", "protocol", "disk", "policy", "worker"]),
+    ("plugins", &["types", "protocol", "disk", "memory", "policy", "worker"]),
     ("egress", &["protocol", "policy"]),
     // The store keeps where the log ends.
     ("audit", &["types", "protocol", "store"]),
@@ -107,9 +107,6 @@ const TRAINER: [(&str, &[&str]); 27] = [
     ("acts", &[]),
     ("math", &[]),
     ("memory", &[]),
-    ("disk", &[]),
-    ("gate", &[]),
-    ("generations", &["disk", "gate"]),
     ("random", &[]),
     ("split", &[]),
     ("lanes", &["acts"]),

@@ -117,7 +117,7 @@ pub async fn run(
     }
     let mut scored = (0.0, 0, 0);
     for (done, piece) in pieces.iter().enumerate() {
-        let part = engine.score(Score { prompt: None, text: piece.clone() }).await?;
+        let part = engine.score(Score { prompt: None, text: (*piece).to_owned() }).await?;
         scored = (scored.0 + part.total(), scored.1 + part.bytes, scored.2 + part.nats.len() as u64);
         progress(Progress { done: sets.cases.len() + done + 1, of, record: None });
     }

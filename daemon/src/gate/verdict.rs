@@ -104,8 +104,18 @@ pub fn judge(
     if let Some(serving) = serving {
         gains.push(gain("the generation that serves", &serving.documents, &candidate.documents));
     }
-    gains.push(kept("questions without passages", &now.closed_book, &candidate.closed_book, thresholds.question_loss));
-    gains.push(kept("questions with passages", &now.open_book, &candidate.open_book, thresholds.question_loss));
+    gains.push(kept(
+        "questions without passages",
+        &now.closed_book,
+        &candidate.closed_book,
+        thresholds.question_loss,
+    ));
+    gains.push(kept(
+        "questions with passages",
+        &now.open_book,
+        &candidate.open_book,
+        thresholds.question_loss,
+    ));
     let losses = [
         divergence(base, candidate, thresholds.divergence),
         perplexity(base, candidate, thresholds.perplexity),
@@ -221,7 +231,11 @@ mod tests {
         assert_eq!(decision(None, &better), Decision::Promote);
         assert_eq!(decision(Some(&figures(2.5)), &better), Decision::Promote);
         let verdict = judge(&figures(3.0), None, &better, &Thresholds::default());
-        assert!(verdict.reason().starts_with("20 of your held-out texts are +1.000 nats"), "{}", verdict.reason());
+        assert!(
+            verdict.reason().starts_with("20 of your held-out texts are +1.000 nats"),
+            "{}",
+            verdict.reason()
+        );
     }
 
     #[test]

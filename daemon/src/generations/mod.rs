@@ -146,8 +146,10 @@ impl Generations {
     /// without the samples. Gives their numbers and, for each base model that lost the serving one, what serves
     /// now: the last generation that saw none of them.
     pub fn retire(&mut self, saw: impl Fn(&str) -> bool) -> Result<Vec<u32>, GenerationsError> {
-        let seen = |card: &Card| card.state != State::Retired && card.samples.iter().any(|sample| saw(sample));
-        let numbers: Vec<u32> = self.cards.values().filter(|card| seen(card)).map(|card| card.number).collect();
+        let seen =
+            |card: &Card| card.state != State::Retired && card.samples.iter().any(|sample| saw(sample));
+        let numbers: Vec<u32> =
+            self.cards.values().filter(|card| seen(card)).map(|card| card.number).collect();
         for &number in &numbers {
             let card = self.get(number)?.clone();
             if self.serving.get(&card.base) == Some(&number) {

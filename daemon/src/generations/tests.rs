@@ -16,7 +16,8 @@ impl Place {
     /// A promoted generation that came from what serves now, and serves.
     fn promote(&mut self, samples: &[&str]) -> u32 {
         let parent = self.generations.serving("base").map(|card| card.number);
-        let mut all: Vec<String> = parent.map_or(Vec::new(), |p| self.generations.get(p).unwrap().samples.clone());
+        let mut all: Vec<String> =
+            parent.map_or(Vec::new(), |p| self.generations.get(p).unwrap().samples.clone());
         all.extend(samples.iter().map(ToString::to_string));
         let number = self.keep(Card { parent, samples: all, state: State::Promoted, ..Card::default() });
         self.generations.serve(number, "base").unwrap();
@@ -110,7 +111,9 @@ fn the_way_back_jumps_over_what_is_gone() {
 #[test]
 fn old_ones_are_pruned_and_never_the_one_that_serves_or_its_way_back() {
     let mut place = place();
-    (0..6).for_each(|_| drop(place.promote(&[])));
+    for _ in 0..6 {
+        place.promote(&[]);
+    }
     place.generations.serve(2, "base").unwrap();
     place.generations.prune("base", 2).unwrap();
     let fit = |place: &Place| -> Vec<u32> {

@@ -97,6 +97,20 @@ impl Plugins {
         Some((found, tool))
     }
 
+    /// The plugin and the tool that a call means, whose arguments fit. Reads the disk, and long arguments take a
+    /// while to check.
+    fn ready(&self, full_name: &str, arguments: &str) -> Result<(Installed, Tool), PluginsError> {
+        let no_tool = || PluginsError::NoTool(full_name.into());
+        let (plugin, tool) = self.look_up(full_name).ok_or_else(no_tool)?;
+        if let Some(reason) = plugin.inactive.clone() {
+            return Err(PluginsError::Inactive { name: plugin.name, reason });
+        }
+        let tool = tool.ok_or_else(no_tool)?;
+        let wrong = |why| PluginsError::Arguments { tool: full_name.into(), why };
+        tool.check_arguments(arguments).map_err(wrong)?;
+        Ok((plugin, tool))
+    }
+
     /// What installing a package would mean.
     pub async fn consider(&self, file: PathBuf, dev: bool, new_author: bool) -> Result<Offer, PluginsError> {
         self.blocking(move |registry| registry.consider(&file, dev, new_author)).await
@@ -202,15 +216,9 @@ impl Plugins {
         services: Arc<dyn HostServices>,
         limits: CallLimits,
     ) -> Result<Called, PluginsError> {
-        let (plugins, wanted) = (self.clone(), full_name.to_owned());
-        let found = unblocked(move || Ok(plugins.look_up(&wanted))).await?;
-        let (plugin, tool) = found.ok_or_else(|| PluginsError::NoTool(full_name.into()))?;
-        if let Some(reason) = plugin.inactive {
-            return Err(PluginsError::Inactive { name: plugin.name, reason });
-        }
-        let tool = tool.ok_or_else(|| PluginsError::NoTool(full_name.into()))?;
-        tool.check_arguments(arguments)
-            .map_err(|why| PluginsError::Arguments { tool: full_name.into(), why })?;
+        let (plugins, wanted, given) = (self.clone(), full_name.to_owned(), arguments.to_owned());
+        let ready = move || plugins.ready(&wanted, &given).map(|(plugin, tool)| (plugin, tool, given));
+        let (plugin, tool, arguments) = unblocked(ready).await?;
         let grants = plugin.in_force();
         let Installed { name, record: Some(record), file, .. } = plugin else {
             return Err(PluginsError::NoTool(full_name.into()));
@@ -219,7 +227,7 @@ impl Plugins {
             file,
             file_digest: record.file,
             tool: tool.name.clone(),
-            arguments: arguments.into(),
+            arguments,
             language: language.into(),
             limits: limits.limits,
             deadline: limits.deadline,

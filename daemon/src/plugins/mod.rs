@@ -6,6 +6,7 @@ pub mod bench;
 mod error;
 mod facade;
 pub mod keys;
+mod looks;
 pub mod manifest;
 pub mod package;
 pub mod registry;

@@ -5,12 +5,12 @@
 //! One process at a time writes here, the daemon; it holds the lock of the data folder. A kill at any moment
 //! leaves a plugin as it was or as it was to be.
 
-use crate::disk::{self, Stamp};
 use super::error::PluginsError;
 use super::keys::Author;
 use super::manifest::check_name;
 use super::package::{self, Package};
 use super::wish;
+use crate::disk::{self, Stamp};
 use crate::policy::grants::{Grants, Interface};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

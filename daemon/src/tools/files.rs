@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 const MOST_HITS: u32 = 50;
 const MOST_FILES: usize = 1000;
 const MOST_READ: u32 = 64 << 10;
+/// Bytes of a query. The search itself cuts what is longer, but that a plugin should know.
+const LONGEST_QUERY: usize = 4 << 10;
 
 pub async fn find(
     services: &Services,
@@ -20,6 +22,12 @@ pub async fn find(
     query: &str,
     limit: u32,
 ) -> Result<Answer, Refusal> {
+    if query.len() > LONGEST_QUERY {
+        let length = query.len();
+        let why =
+            format!("the query has {length} bytes and {LONGEST_QUERY} are allowed: search with fewer words");
+        return Err(Refusal::Invalid(why));
+    }
     permit(services, calling, Effect::Search).await?;
     // That nothing is found tells something of the owner, too.
     learn_private(calling, "the index");

@@ -336,6 +336,9 @@ async fn files_are_read_below_the_granted_folders_and_label_the_call() {
     let answer = place.answer(&fresh, Ask::Find { query: "nothing".into(), limit: 5 }).await;
     assert_eq!(answer, Answer::Hits(vec![]));
     assert!(fresh.label().private && !fresh.label().untrusted);
+    let answer = place.answer(&call, Ask::Find { query: "word ".repeat(1000), limit: 5 }).await;
+    let Answer::Refused(Refusal::Invalid(why)) = answer else { panic!("{answer:?}") };
+    assert!(why.contains("5000 bytes and 4096 are allowed"), "{why}");
     assert_eq!(place.events().await, ["denied read"; 3]);
     place.tools.house.index.close().await;
 }
@@ -432,8 +435,9 @@ async fn unknown_tools_and_plugins_are_denied_and_on_record() {
         assert_eq!(outcome.status, ToolStatus::Denied, "{name}: {}", outcome.text);
     }
     assert_eq!(place.events().await, ["call ", "ended denied"].repeat(4));
-    let names: Vec<String> = place.tools.specs().await.into_iter().map(|spec| spec.name).collect();
+    let names: Vec<String> = place.tools.specs(true).await.into_iter().map(|spec| spec.name).collect();
     assert_eq!(names, builtin::NAMES);
+    assert!(place.tools.specs(false).await.is_empty(), "no plugin is installed");
 }
 
 fn found(start: u64, text: &str) -> Passage {

@@ -15,6 +15,7 @@ mod world;
 pub use engine::PLACES;
 pub use load::FILE_BYTES;
 
+use crate::memory;
 use crate::protocol::frames::{Fault, Reply, Request};
 use crate::protocol::plugins::{Call, Called, Limits, Load, Output, Source, ToolError};
 use crate::worker::child::{Job, Port};
@@ -46,6 +47,8 @@ const HANDLES: usize = 10_000;
 
 /// Works off jobs until the broker closes the link. `compiled` is the folder of the cache.
 pub fn run(jobs: Jobs, port: Port, compiled: Option<PathBuf>) {
+    // Each thread would have a heap of its own, for the few KB that a call needs.
+    memory::settle();
     let host = match Host::new(port, compiled.unwrap_or_default()) {
         Ok(host) => Arc::new(host),
         Err(error) => {
