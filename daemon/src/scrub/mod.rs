@@ -8,6 +8,8 @@ mod fold;
 mod personal;
 mod rules;
 mod search;
+#[cfg(test)]
+mod tests;
 mod tokens;
 
 use std::cmp::Reverse;
