@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every room with the rooms that it may use. Below, a folder or file of `daemon/src` is a room.
-const ALLOWED: [(&str, &[&str]); 28] = [
+const ALLOWED: [(&str, &[&str]); 29] = [
     ("types", &[]),
     ("protocol", &["types"]),
     ("config", &[]),
@@ -16,6 +16,7 @@ const ALLOWED: [(&str, &[&str]); 28] = [
     ("gate", &[]),
     ("generations", &["disk", "gate"]),
     ("policy", &["types", "protocol"]),
+    ("scrub", &[]),
     ("agent", &["types", "protocol", "config"]),
     ("worker", &["protocol"]),
     ("extract", &["protocol", "types", "worker"]),
