@@ -4,7 +4,7 @@ use crate::serving::parrot::testkit::{Tiny, lora, tiny};
 use crate::support::{BINARY, runtime, wait_for};
 use familiar::config::Config;
 use familiar::engine::{Adapters, Engine, EngineError, Generation, Models, Output};
-use familiar::protocol::frames::{Fault, Generate, Sampling};
+use familiar::protocol::frames::{Fault, Generate, Sampling, Score};
 use familiar::types::{Finish, Message, Role, ToolChoice};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -114,14 +114,17 @@ fn a_model_is_loaded_used_unloaded_and_loaded_again() {
 fn a_text_is_scored_by_itself_whatever_was_said_before() {
     runtime().block_on(async {
         let place = Place::new(|_| ());
+        let score = async |text: &str| place.engine.score(Score { prompt: None, text: text.into() }).await;
         let text = "The log is kept for seven days. The log is kept for seven days.";
-        let first = place.engine.score(text).await.unwrap();
+        let first = score(text).await.unwrap();
         finish(place.engine.generate(ask("What is a kernel?")).await.unwrap()).await.unwrap();
-        assert_eq!(place.engine.score(text).await.unwrap(), first);
-        assert!(first.nats > 0.0 && first.bytes <= text.len() as u64 && first.bytes + 20 > text.len() as u64);
-        let noise = place.engine.score("qz xv kk wj zq vx jj qk zz xk vv kq jx zv qq").await.unwrap();
-        assert!(noise.nats / noise.bytes as f64 > first.nats / first.bytes as f64);
-        let long = place.engine.score(&text.repeat(1000)).await;
+        assert_eq!(score(text).await.unwrap(), first);
+        assert!(first.total() > 0.0 && first.bytes.abs_diff(text.len() as u64) < 20);
+        let noise = score("qz xv kk wj zq vx jj qk zz xk vv kq jx zv qq").await.unwrap();
+        assert!(noise.total() / noise.bytes as f64 > first.total() / first.bytes as f64);
+        let tokens = place.engine.tokens(Score { prompt: None, text: text.into() }).await.unwrap();
+        assert_eq!((tokens.prompt.len() + tokens.text.len()).abs_diff(first.nats.len()), 1);
+        let long = score(&text.repeat(1000)).await;
         assert!(matches!(long, Err(EngineError::Request(Fault::PromptTooLong { .. }))), "{long:?}");
     });
 }

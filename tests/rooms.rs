@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every room with the rooms that it may use. Below, a folder or file of `daemon/src` is a room.
-const ALLOWED: [(&str, &[&str]); 29] = [
+const ALLOWED: [(&str, &[&str]); 30] = [
     ("types", &[]),
     ("protocol", &["types"]),
     ("config", &[]),
@@ -25,7 +25,8 @@ const ALLOWED: [(&str, &[&str]); 29] = [
     ("eval", &["types", "protocol", "config", "agent", "engine"]),
     // `extract` only in tests, where documents are read in process.
     ("index", &["types", "protocol", "config", "disk", "policy", "memory", "worker", "extract"]),
-    ("store", &["types", "protocol"]),
+    ("samples", &["scrub"]),
+    ("store", &["types", "protocol", "samples"]),
     ("plugins", &["types", "protocol", "disk", "memory", "policy", "worker"]),
     ("egress", &["protocol", "policy"]),
     // The store keeps where the log ends.

@@ -24,6 +24,7 @@ pub mod memory;
 pub mod plugins;
 pub mod policy;
 pub mod protocol;
+pub mod samples;
 pub mod scrub;
 pub mod session;
 pub mod store;

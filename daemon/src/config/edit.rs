@@ -26,6 +26,22 @@ pub fn set_model(file: &Path, name: &str, adapter: &str) -> Result<(), ConfigErr
     replace(file, new.as_bytes()).map_err(written)
 }
 
+/// Sets `learn.sources` and `learn.folders`: what the owner said yes to.
+pub fn set_learning(file: &Path, sources: &[String], folders: &[String]) -> Result<(), ConfigError> {
+    let old = match read(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(ConfigError::Read { file: file.to_owned(), error }),
+    };
+    parse(file, &old)?;
+    let written = |error| ConfigError::Write { file: file.to_owned(), error };
+    let list = |items: &[String]| Value::Array(items.iter().map(String::as_str).collect());
+    let new = with(&old, "learn", "sources", list(sources)).map_err(written)?;
+    let new = with(&new, "learn", "folders", list(folders)).map_err(written)?;
+    parse(file, &new)?;
+    replace(file, new.as_bytes()).map_err(written)
+}
+
 /// `text` with one setting changed or added. The value's own trailing comment stays.
 fn with(text: &str, table: &str, key: &str, mut value: Value) -> io::Result<String> {
     let mut document: DocumentMut = text.parse().map_err(io::Error::other)?;

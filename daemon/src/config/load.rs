@@ -2,7 +2,7 @@
 //! writes nothing; a file that is wrong in any way gives no settings at all, only the list of what to mend.
 
 use super::check::{self, check};
-use super::{Config, IndexConfig, LogConfig, ModelConfig};
+use super::{Config, IndexConfig, LearnConfig, LogConfig, ModelConfig, SOURCES};
 use ignore::gitignore::GitignoreBuilder;
 use schemars::generate::SchemaSettings;
 use serde::Serialize;
@@ -157,8 +157,11 @@ fn syntax(text: &str, error: &toml::de::Error) -> Problem {
 
 /// What types and ranges cannot say: settings whose text has a language of its own.
 fn meaning(config: &Config) -> Vec<(&'static str, String)> {
-    let Config { model, ask: _, index, plugins: _, log } = config;
-    [model_name(model), adapter(model), exclude(index), level(log)].into_iter().flatten().collect()
+    let Config { model, ask: _, index, plugins: _, learn, log } = config;
+    [model_name(model), adapter(model), exclude(index), sources(learn), folders(learn), parts(learn), level(log)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn model_name(model: &ModelConfig) -> Option<(&'static str, String)> {
@@ -183,6 +186,21 @@ fn exclude(index: &IndexConfig) -> Option<(&'static str, String)> {
         let error = builder.add_line(None, pattern).err()?;
         Some(("index.exclude", format!("has a pattern that cannot be understood: {error}")))
     })
+}
+
+fn sources(learn: &LearnConfig) -> Option<(&'static str, String)> {
+    let unknown = learn.sources.iter().find(|source| !SOURCES.contains(&source.as_str()))?;
+    Some(("learn.sources", format!("may hold {}, not {unknown:?}", SOURCES.join(", "))))
+}
+
+fn folders(learn: &LearnConfig) -> Option<(&'static str, String)> {
+    let relative = learn.folders.iter().find(|folder| !folder.starts_with('/'))?;
+    Some(("learn.folders", format!("must hold absolute paths, not {relative:?}")))
+}
+
+fn parts(learn: &LearnConfig) -> Option<(&'static str, String)> {
+    let all = learn.distilled + learn.style + learn.replay;
+    (all != 100).then(|| ("learn.distilled", format!("must make 100 with `style` and `replay`, not {all}")))
 }
 
 fn level(log: &LogConfig) -> Option<(&'static str, String)> {

@@ -4,16 +4,21 @@
 
 mod check;
 mod edit;
+mod learn;
 mod load;
 pub mod paths;
 #[cfg(test)]
 mod tests;
 
-pub use edit::set_model;
+pub use edit::{set_learning, set_model};
+pub use learn::{GateConfig, LearnConfig, SOURCES};
 pub use load::{ConfigError, Loaded, Origin, Problem, Setting, load, schema};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// In place of an adapter's name: the generation that learned from the owner and serves now.
+pub const PERSONAL: &str = "personal";
 
 /// All settings. Every field has a default, so an absent file is a valid one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -23,6 +28,7 @@ pub struct Config {
     pub ask: AskConfig,
     pub index: IndexConfig,
     pub plugins: PluginsConfig,
+    pub learn: LearnConfig,
     pub log: LogConfig,
 }
 
@@ -32,8 +38,8 @@ pub struct Config {
 pub struct ModelConfig {
     /// Name of an imported model (`familiar model list`); `ember` is the embedded one.
     pub name: String,
-    /// What the model has learned: the name of an adapter in the adapters folder, or a path; `none`
-    /// is the model as it is.
+    /// What the model has learned: `personal` is what it learned from you, whichever generation serves; the name of an
+    /// adapter in the adapters folder, or a path; `none` is the model as it is.
     pub adapter: String,
     /// Context in tokens for each conversation; 0 = the model's own, at most 8192.
     #[schemars(range(max = 1048576))]
@@ -56,7 +62,7 @@ impl Default for ModelConfig {
     fn default() -> Self {
         ModelConfig {
             name: "ember".into(),
-            adapter: "none".into(),
+            adapter: PERSONAL.into(),
             context: 0,
             threads: 0,
             gpu_layers: 999,

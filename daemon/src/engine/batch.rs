@@ -3,7 +3,7 @@
 //! (that is behind [`Model`]), no frames and no clock but for timings: requests go in, events and answers come out.
 
 use super::text::TextOut;
-use crate::protocol::frames::{Event, Fault, Generate, Reply, Score, Scored};
+use crate::protocol::frames::{Event, Fault, Generate, Reply, Score, Scored, Tokens};
 use crate::types::{Finish, Timings, Usage};
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -62,6 +62,9 @@ pub trait Model {
     fn sample(&mut self, sampler: &mut Self::Sampler, index: usize) -> Result<Sampled, Fault>;
     /// How well it predicts a text, read in this sequence, which is empty afterwards.
     fn score(&mut self, sequence: usize, score: &Score) -> Result<Scored, Fault>;
+
+    /// The tokens that [`Model::score`] would read.
+    fn tokens(&self, score: &Score) -> Result<Tokens, Fault>;
     /// Whether an answer that ended by itself is a tool call.
     fn called_tool(&self, sampler: &Self::Sampler) -> bool;
 }

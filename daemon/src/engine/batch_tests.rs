@@ -89,6 +89,10 @@ impl Model for Echo {
         sampler.said += 1;
         Ok(Sampled::Token { token, bytes: vec![token as u8] })
     }
+    fn tokens(&self, _: &Score) -> Result<Tokens, Fault> {
+        Ok(Tokens::default())
+    }
+
     fn score(&mut self, sequence: usize, score: &Score) -> Result<Scored, Fault> {
         self.held[sequence].clear();
         Ok(Scored { nats: vec![0.0; score.text.len()], bytes: score.text.len() as u64 })

@@ -4,7 +4,7 @@
 use super::adapters::{self, AdapterError, Adapters};
 use super::models::{Models, ModelsError};
 use crate::config::Config;
-use crate::protocol::frames::{Event, Fault, Generate, Load, ModelInfo, Reply, Request, Score, Scored};
+use crate::protocol::frames::{Event, Fault, Generate, Load, ModelInfo, Reply, Request, Score, Scored, Tokens};
 use crate::protocol::http::{ErrorBody, ErrorCode, ModelStatus, WorkerStatus};
 use crate::types::{Finish, Timings, Usage};
 use crate::worker::{Call, Jail, Kind, Spec, Worker, WorkerError};
@@ -111,6 +111,10 @@ struct Inner {
     program: Option<PathBuf>,
     config: watch::Receiver<Arc<Config>>,
     current: Mutex<Option<Arc<Host>>>,
+    /// Loaded beforehand, for the settings that are about to come.
+    next: Mutex<Option<Arc<Host>>>,
+    /// Its workers take processor, disk and memory only when nobody else wants them.
+    background: bool,
 }
 
 /// One worker with one model; retired when the settings ask for another.
@@ -165,7 +169,40 @@ impl Engine {
         config: watch::Receiver<Arc<Config>>,
         program: Option<PathBuf>,
     ) -> Engine {
-        Engine { inner: Arc::new(Inner { models, adapters, program, config, current: Mutex::new(None) }) }
+        Engine::made(models, adapters, config, program, false)
+    }
+
+    /// An engine beside the one that answers, for work that nobody waits for.
+    pub fn background(&self, config: watch::Receiver<Arc<Config>>) -> Engine {
+        let Inner { models, adapters, program, .. } = &*self.inner;
+        Engine::made(models.clone(), adapters.clone(), config, program.clone(), true)
+    }
+
+    fn made(
+        models: Models,
+        adapters: Adapters,
+        config: watch::Receiver<Arc<Config>>,
+        program: Option<PathBuf>,
+        background: bool,
+    ) -> Engine {
+        let (current, next) = (Mutex::new(None), Mutex::new(None));
+        Engine { inner: Arc::new(Inner { models, adapters, program, config, current, next, background }) }
+    }
+
+    /// Loads what these settings ask for beside what is in use, so that the first request under them need not wait.
+    pub async fn prepare(&self, config: Arc<Config>) -> Result<(), EngineError> {
+        let (inner, settings) = (self.inner.clone(), config.clone());
+        let found = tokio::task::spawn_blocking(move || inner.find(&settings));
+        let (files, load) = found.await.map_err(|_| EngineError::Confused)??;
+        if self.current().is_some_and(|host| host.is(&load, &files)) {
+            return Ok(());
+        }
+        let host = self.inner.new_host(load, files, &config);
+        host.load().await?;
+        if let Some(other) = lock(&self.inner.next).replace(host) {
+            other.retire();
+        }
+        Ok(())
     }
 
     pub fn models(&self) -> &Models {
@@ -197,6 +234,17 @@ impl Engine {
         let model = host.0.load().await?;
         let call = host.0.worker.call(Request::Generate(Box::new(request)), None, ANSWER_DEADLINE).await?;
         Ok(Generation { model, call: Some(call), _host: host })
+    }
+
+    /// The tokens that [`Engine::score`] would read.
+    pub async fn tokens(&self, score: Score) -> Result<Tokens, EngineError> {
+        let host = self.host().await?;
+        host.0.load().await?;
+        let call = host.0.worker.call(Request::Tokens(Box::new(score)), None, ANSWER_DEADLINE).await?;
+        match call.reply().await? {
+            Reply::Tokens(tokens) => Ok(tokens),
+            _ => Err(EngineError::Confused),
+        }
     }
 
     /// Tokens of the prompt that `generate` would make.
@@ -239,8 +287,8 @@ impl Engine {
 
     /// Gives the model's memory back now; answers under way end with an error.
     pub async fn unload(&self) {
-        let host = lock(&self.inner.current).take();
-        if let Some(host) = host {
+        let hosts = [lock(&self.inner.current).take(), lock(&self.inner.next).take()];
+        for host in hosts.into_iter().flatten() {
             host.retire();
             host.worker.stop().await;
         }
@@ -263,15 +311,21 @@ impl Engine {
         if let Some(old) = current.take() {
             old.retire();
         }
-        let program = self.inner.program.clone();
-        let host = Arc::new(Host::new(load, files, config.model.name.clone(), program));
-        tokio::spawn(keep_alive(host.clone(), self.inner.config.clone()));
+        let prepared = lock(&self.inner.next).take_if(|host| host.is(&load, &files));
+        let host = prepared.unwrap_or_else(|| self.inner.new_host(load, files, &config));
         *current = Some(host.clone());
         Ok(InUse::new(host))
     }
 }
 
 impl Inner {
+    fn new_host(&self, load: Load, files: Files, config: &Config) -> Arc<Host> {
+        let (model, program) = (config.model.name.clone(), self.program.clone());
+        let host = Arc::new(Host::new(load, files, model, program, self.background));
+        tokio::spawn(keep_alive(host.clone(), self.config.clone()));
+        host
+    }
+
     /// What the settings ask for. An adapter is held against the model when either is new.
     fn find(&self, config: &Config) -> Result<(Files, Load), EngineError> {
         let name = &config.model.name;
@@ -296,14 +350,14 @@ fn fits(models: &Models, model: &str, adapter: &Path) -> Result<(), EngineError>
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if let Some(host) = lock(&self.current).take() {
+        for host in [lock(&self.current).take(), lock(&self.next).take()].into_iter().flatten() {
             host.retire();
         }
     }
 }
 
 impl Host {
-    fn new(load: Load, files: Files, model: String, program: Option<PathBuf>) -> Host {
+    fn new(load: Load, files: Files, model: String, program: Option<PathBuf>, background: bool) -> Host {
         let jail = Jail {
             read: [Some(&load.path), load.adapter.as_ref()]
                 .into_iter()
@@ -311,6 +365,7 @@ impl Host {
                 .map(PathBuf::from)
                 .collect(),
             gpu: cfg!(any(feature = "cuda", feature = "vulkan")),
+            background,
             ..Jail::default()
         };
         Host {

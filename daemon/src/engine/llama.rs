@@ -6,7 +6,7 @@ use super::batch::{Feed, Model, Sampled, Token};
 use super::format::{self, Grammar};
 use super::template::{Guard, Spellings, Template};
 use crate::llama::{self, backend, reason, system_line};
-use crate::protocol::frames::{Fault, Generate, Load, ModelInfo, Sampling, Score, Scored};
+use crate::protocol::frames::{Fault, Generate, Load, ModelInfo, Sampling, Score, Scored, Tokens};
 use crate::types::ToolFormat;
 use familiar_gguf::Header;
 use llama_cpp_2::context::LlamaContext;
@@ -325,6 +325,19 @@ impl Model for Host<'_> {
         let scored = self.predict(sequence, &tokens, read);
         self.keep(sequence, 0);
         scored
+    }
+
+    fn tokens(&self, score: &Score) -> Result<Tokens, Fault> {
+        let known = |token: Token| u32::try_from(token).ok();
+        let prompt = match &score.prompt {
+            Some(prompt) => self.prompt(prompt)?,
+            None => self.weights.beginning().into_iter().collect(),
+        };
+        Ok(Tokens {
+            prompt: prompt.into_iter().filter_map(known).collect(),
+            text: self.weights.plain_tokens(&score.text).filter_map(known).collect(),
+            end: known(self.weights.model.vocab().eos().0),
+        })
     }
 
     fn called_tool(&self, sampler: &Sampler) -> bool {

@@ -13,7 +13,9 @@ pub fn run(jobs: Receiver<Job>) {
         match take_body(&mut job) {
             Request::Load(load) => load_and_serve(job, &load, &jobs),
             Request::Ping => job.reply(Ok(Reply::Pong)),
-            Request::Generate(_) | Request::Count(_) | Request::Score(_) => job.reply(Err(Fault::NotLoaded)),
+            Request::Generate(_) | Request::Count(_) | Request::Score(_) | Request::Tokens(_) => {
+                job.reply(Err(Fault::NotLoaded))
+            }
             _ => job.reply(Err(Fault::Unsupported)),
         }
     }
@@ -60,6 +62,7 @@ fn answer<M: Model>(mut job: Job, batch: &mut Batch<M, Job>, load: &Load, info: 
             let count = batch.model().prompt(&request).map(|prompt| Reply::Count(prompt.len() as u32));
             job.reply(count);
         }
+        Request::Tokens(score) => job.reply(batch.model().tokens(&score).map(Reply::Tokens)),
         Request::Score(score) => job.reply(batch.score(&score).map(Reply::Scored)),
         Request::Generate(request) => {
             if let Some(refused) = batch.admit(job, &request) {

@@ -88,6 +88,14 @@ pub fn import(folder: &Path, base: &Base<'_>, to: &Path) -> Result<(), CarryErro
     })?
 }
 
+/// Writes the same adapter with its effect multiplied.
+pub fn weaken(path: &Path, scale: f32, to: &Path) -> Result<(), CarryError> {
+    let (mut adapter, meta) = load(path)?;
+    adapter.alpha *= scale;
+    adapter.scale *= scale;
+    adapter::save(&adapter, &meta, to).map_err(of(to))
+}
+
 /// Writes the weighted sum of adapters of one model to `to`.
 pub fn merge(parts: &[(&Path, f32)], to: &Path) -> Result<(), CarryError> {
     let loaded = parts.iter().map(|(path, _)| load(path)).collect::<Result<Vec<_>, _>>()?;

@@ -36,7 +36,14 @@ pub struct Row {
     /// Weight of the distance to the base model's distribution; 0 = the tokens themselves are learned.
     pub kl: f32,
     /// What the base model sees before the learned tokens while it teaches them.
-    pub teacher: Option<Vec<Segment>>,
+    pub teacher: Option<Teacher>,
+}
+
+/// What stands before the learned tokens for the teacher.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Teacher {
+    Tokens(Vec<u32>),
+    Segments(Vec<Segment>),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -82,6 +89,7 @@ struct Line {
     completion: Option<String>,
     kl: Option<f32>,
     teacher: Option<Vec<Segment>>,
+    teacher_tokens: Option<Vec<u32>>,
 }
 
 /// Reads all rows, and the BLAKE3 of what was read, in hex.
@@ -122,10 +130,15 @@ fn row(line: usize, text: &str) -> Result<Row, String> {
     })?;
     let kl = read.kl.unwrap_or(0.0);
     within("kl", kl, 1e3)?;
-    let teacher = read.teacher.clone();
-    if let Some(segments) = &teacher {
-        check(segments, "teacher")?;
-    }
+    let teacher = match (read.teacher.clone(), read.teacher_tokens.clone()) {
+        (None, None) => None,
+        (Some(segments), None) => {
+            check(&segments, "teacher")?;
+            Some(Teacher::Segments(segments))
+        }
+        (None, Some(tokens)) => Some(Teacher::Tokens(tokens)),
+        (Some(_), Some(_)) => return Err("it has `teacher` and `teacher_tokens`; give one".into()),
+    };
     if kl > 0.0 && teacher.is_some() {
         return Err("it has `kl` and `teacher`; an example is taught in one way".into());
     }
@@ -207,7 +220,10 @@ mod tests {
         );
         assert_eq!(one_row(r#"{"text":"a","kl":0.5}"#).kl, 0.5);
         let taught = one_row(r#"{"text":"a","teacher":[{"text":"the document"}]}"#);
-        assert_eq!(taught.teacher.unwrap()[0].text, "the document");
+        let plain = Segment::plain("the document".into(), 1.0);
+        assert_eq!(taught.teacher, Some(Teacher::Segments(vec![plain])));
+        let taught = one_row(r#"{"tokens":[1,2],"teacher_tokens":[3]}"#);
+        assert_eq!(taught.teacher, Some(Teacher::Tokens(vec![3])));
     }
 
     #[test]
@@ -234,6 +250,7 @@ mod tests {
             ("{\"segments\":[{\"text\":\"a\",\"learned\":1}]}", "learned"),
             ("{\"text\":\"a\",\"kl\":-1}", "`kl` is -1"),
             ("{\"text\":\"a\",\"teacher\":[{\"text\":\"\"}]}", "`teacher`"),
+            ("{\"text\":\"a\",\"teacher_tokens\":[1],\"teacher\":[{\"text\":\"t\"}]}", "give one"),
             ("{\"text\":\"a\",\"kl\":1,\"teacher\":[{\"text\":\"t\"}]}", "one way"),
         ] {
             let said = said(line);

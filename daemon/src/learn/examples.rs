@@ -1,7 +1,7 @@
 //! Rows become examples: tokens with the weight of each one's loss, checked against the vocabulary and
 //! the room that there is. What is left out is counted, with the reason of the first.
 
-use super::data::{DataError, Row, Segment, Source};
+use super::data::{DataError, Row, Segment, Source, Teacher};
 use super::spec::Long;
 use super::tokens::Tokenizer;
 use familiar_trainer::pack::Example;
@@ -62,7 +62,11 @@ fn example(row: Row, tokenizer: &Tokenizer, room: Room, long: Long) -> Result<Ex
         Source::Tokens { tokens, weights } => (known(tokens, tokenizer.size())?, weights),
         Source::Segments { segments, end } => encoded(&segments, end, tokenizer),
     };
-    let teacher = row.teacher.map(|segments| tokenizer.encode(&segments).0);
+    let teacher = match row.teacher {
+        None => None,
+        Some(Teacher::Segments(segments)) => Some(tokenizer.encode(&segments).0),
+        Some(Teacher::Tokens(tokens)) => Some(known(tokens, tokenizer.size())?),
+    };
     let example = Example { tokens, weights, kl: row.kl, teacher };
     let Some(first) = example.first_learned() else {
         return Err(Refusal::LeftOut("it has no token to learn".into()));

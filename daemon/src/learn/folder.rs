@@ -13,6 +13,9 @@ const MAGIC: &[u8; 20] = b"familiar checkpoint1";
 /// Digests of what the checkpoint belongs to, and of what it holds.
 const HEAD: u64 = MAGIC.len() as u64 + 32 + 32;
 
+/// The adapter that a job begins with, if its spec names one.
+pub const START: &str = "start.gguf";
+
 /// No line of the log is longer than this many bytes.
 const LONGEST_LINE: u64 = 1 << 16;
 
@@ -80,6 +83,9 @@ impl Folder {
     }
     pub fn log(&self) -> PathBuf {
         self.path.join("log.jsonl")
+    }
+    pub fn start(&self) -> PathBuf {
+        self.path.join(START)
     }
     pub fn adapter(&self) -> PathBuf {
         self.path.join("adapter.gguf")

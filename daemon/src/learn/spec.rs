@@ -39,6 +39,10 @@ pub struct Spec {
     /// Number of the adapter among those of its owner; only written into its metadata.
     #[serde(default)]
     pub generation: u32,
+    /// BLAKE3 of `start.gguf` in the job's folder, in hex: an adapter of the same form that training begins with.
+    /// Empty: it begins with nothing.
+    #[serde(default)]
+    pub start: String,
     /// What to do with an example of more tokens than a micro-batch or the model's context holds.
     #[serde(default)]
     pub long: Long,
@@ -107,6 +111,7 @@ impl Spec {
             model,
             digest,
             generation: 0,
+            start: String::new(),
             long: Long::default(),
             precision: Precision::default(),
             recipe: Recipe::default(),
@@ -141,6 +146,9 @@ impl Spec {
         if self.digest.len() != 64 || !self.digest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return Err("`digest` must be the BLAKE3 of the model's file, 64 digits 0-9 a-f".into());
         }
+        if !self.start.is_empty() && self.start.len() != 64 {
+            return Err("`start` must be the BLAKE3 of `start.gguf`, or empty".into());
+        }
         if self.run.checkpoint_s > LONGEST_INTERVAL {
             let has = self.run.checkpoint_s;
             return Err(format!("`run.checkpoint_s` is {has} and must be at most {LONGEST_INTERVAL}"));
@@ -153,7 +161,7 @@ impl Spec {
 
     /// BLAKE3 of everything that decides the result, with the data's: what a checkpoint belongs to.
     pub fn fingerprint(&self, data: &str) -> [u8; 32] {
-        let decides = (&self.digest, self.long, self.precision, &self.recipe, data);
+        let decides = (&self.digest, &self.start, self.long, self.precision, &self.recipe, data);
         let text = serde_json::to_vec(&decides).expect("a spec holds only what JSON has");
         *blake3::hash(&text).as_bytes()
     }
@@ -201,9 +209,10 @@ fn plain(value: &serde_json::Value) -> String {
     }
 }
 
-const COMMENTS: [(&str, &str); 28] = [
+const COMMENTS: [(&str, &str); 29] = [
     ("model", "The base model's file, and its BLAKE3: the job goes on with no other file."),
     ("generation", "Written into the adapter's metadata."),
+    ("start", "BLAKE3 of start.gguf in this folder, an adapter to begin with; \"\" = begin with nothing."),
     ("long", "An example that does not fit: \"fail\" names it and ends the job, \"skip\" leaves it out."),
     ("precision", "\"bf16\" is faster where the processor has it, \"f32\" exact."),
     ("recipe.rank", "Rank of the adapter; 8 to 64."),

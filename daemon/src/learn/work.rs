@@ -12,6 +12,7 @@ use crate::worker::child::Job;
 use crate::worker::signals;
 use familiar_gguf::{Gguf, Header};
 use familiar_trainer::adapter::{self, AdapterError, Meta};
+use familiar_trainer::lora::Adapter;
 use familiar_trainer::model::Model;
 use familiar_trainer::run::Keep;
 use familiar_trainer::session::{Report, Session, StepReport, TrainError};
@@ -88,6 +89,8 @@ enum WorkError {
         "the adapter could not be written: {0}; what was there before stays, and `familiar learn train` tries again"
     )]
     Adapter(AdapterError),
+    #[error("the adapter to begin with cannot be used: {0}")]
+    Start(AdapterError),
     #[error("no threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
 }
@@ -96,7 +99,9 @@ impl From<WorkError> for Fault {
     fn from(error: WorkError) -> Fault {
         let said = error.to_string();
         match error {
-            WorkError::Spec(_) | WorkError::Data(_) | WorkError::OtherModel { .. } => Fault::Invalid(said),
+            WorkError::Spec(_) | WorkError::Data(_) | WorkError::OtherModel { .. } | WorkError::Start(_) => {
+                Fault::Invalid(said)
+            }
             WorkError::Folder(FolderError::OtherJob(_) | FolderError::Damaged(_)) => Fault::Invalid(said),
             WorkError::Folder(FolderError::Locked(_) | FolderError::DiskFull(_)) => Fault::Busy(said),
             WorkError::Model { .. } => Fault::Model(said),
@@ -181,11 +186,25 @@ impl Work<'_> {
             spec::Keep::Borders => Keep::Borders,
             spec::Keep::Inside => Keep::Inside,
         };
-        let session = Session::new(model, self.spec.recipe.clone(), examples.all, precision, keep)?;
-        Ok(match state {
-            Some(state) => session.restore(&state)?,
-            None => session,
-        })
+        let mut session = Session::new(model, self.spec.recipe.clone(), examples.all, precision, keep)?;
+        match state {
+            Some(state) => session = session.restore(&state)?,
+            None if self.spec.start.is_empty() => {}
+            None => session.start_from(self.start()?)?,
+        }
+        Ok(session)
+    }
+
+    /// The adapter that the job begins with.
+    fn start(&self) -> Result<Adapter, WorkError> {
+        let path = self.folder.start();
+        let has = digest(&path).map_err(|error| FolderError::Io { what: "cannot read", file: path.clone(), error })?;
+        if has != self.spec.start {
+            return Err(FolderError::OtherJob(path).into());
+        }
+        let (adapter, meta) = adapter::load(&path).map_err(WorkError::Start)?;
+        meta.check_base(&self.spec.digest).map_err(WorkError::Start)?;
+        Ok(adapter)
     }
 
     /// Trains until all steps are done, or until it is told to stop (`false`).

@@ -47,6 +47,8 @@ pub enum Request {
     Count(Box<Generate>),
     /// engine: how well the model predicts a text. Answered by [`Reply::Scored`].
     Score(Box<Score>),
+    /// engine: the tokens that `Score` would read. Answered by [`Reply::Tokens`].
+    Tokens(Box<Score>),
     /// extract: text of the file whose descriptor travels with this request.
     Extract(Extract),
     /// train: go on with a job to its end. Events: [`Event::Step`]s. Answered by [`Reply::Trained`].
@@ -94,6 +96,7 @@ pub enum Reply {
     Generated { finish: Finish, usage: Usage, timings: Timings },
     Count(u32),
     Scored(Scored),
+    Tokens(Tokens),
     Extracted(Extracted),
     Trained(Trained),
     PluginLoaded(plugins::Loaded),
@@ -294,6 +297,16 @@ impl Scored {
     pub fn total(&self) -> f64 {
         self.nats.iter().map(|nats| f64::from(*nats)).sum()
     }
+}
+
+/// A text in the model's tokens.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tokens {
+    /// What stands before it.
+    pub prompt: Vec<u32>,
+    pub text: Vec<u32>,
+    /// The token that ends an answer, where the vocabulary has one.
+    pub end: Option<u32>,
 }
 
 /// One step of training, as a line of the job's log has it.

@@ -1,10 +1,11 @@
 //! What outlives a crash and a restart, in one SQLite file: sessions and their messages, what plugins
-//! keep, notices, standing rules, and where the audit log ends. This room reads and writes that file
+//! keep, notices, standing rules, samples to learn from, and where the audit log ends. This room reads and writes that file
 //! and nothing else; it knows nothing of models or of the index.
 
 mod audit;
 mod notices;
 mod rules;
+mod samples;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ mod values;
 
 pub use audit::Head;
 pub use notices::StoredNotice;
+pub use samples::{Reception, Signal};
 pub use values::{Kept, Put, ValueError};
 
 use crate::protocol::http::{SessionMessage, SessionSummary};

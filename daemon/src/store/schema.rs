@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Step `n` leads from version `n` to `n + 1`. Steps are never edited, only added.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
     CREATE TABLE sessions (
         id TEXT NOT NULL PRIMARY KEY,
@@ -69,6 +69,34 @@ const STEPS: [&str; 2] = [
         one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
         lines INTEGER NOT NULL,
         hash TEXT NOT NULL
+    ) STRICT;
+",
+    "
+    CREATE TABLE samples (
+        id TEXT NOT NULL UNIQUE,
+        source TEXT NOT NULL,
+        place TEXT NOT NULL,
+        version TEXT NOT NULL,
+        parent TEXT,
+        at INTEGER NOT NULL,
+        held INTEGER NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX samples_by_parent ON samples (parent);
+    CREATE TABLE signals (
+        turn INTEGER NOT NULL PRIMARY KEY REFERENCES turns (id) ON DELETE CASCADE,
+        kind TEXT NOT NULL,
+        text TEXT,
+        at INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE remembered (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        text TEXT NOT NULL,
+        at INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE notes (
+        key TEXT NOT NULL PRIMARY KEY,
+        value TEXT NOT NULL
     ) STRICT;
 ",
 ];

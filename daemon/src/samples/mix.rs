@@ -1,0 +1,60 @@
+//! How much of what goes into a cycle, in tokens. Arithmetic only.
+
+/// Parts of the training tokens; together 100.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shares {
+    pub distilled: u32,
+    pub style: u32,
+    pub replay: u32,
+}
+
+/// Chooses rows by their tokens: every new one once, and of the other kinds as many as the shares ask for, some of them
+/// several times when there are few. Gives for each kind which rows, in order; a kind without rows gives its part up.
+pub fn mix(distilled: &[usize], style: &[usize], replay: &[usize], shares: Shares) -> [Vec<usize>; 3] {
+    let kinds = [(distilled, shares.distilled), (style, shares.style), (replay, shares.replay)];
+    // What is new is learned whole: the larger of its two kinds, by its share, sets the size of the cycle.
+    let size = |(rows, share): (&[usize], u32)| match share {
+        0 => 0.0,
+        share => rows.iter().sum::<usize>() as f64 / f64::from(share),
+    };
+    let unit = size(kinds[0]).max(size(kinds[1]));
+    kinds.map(|(rows, share)| rounds(rows, (unit * f64::from(share)).round() as usize))
+}
+
+/// Rows one after the other, and again from the first, until they hold so many tokens.
+fn rounds(rows: &[usize], tokens: usize) -> Vec<usize> {
+    /// A row that stands so often is no longer replay but a habit.
+    const MOST: usize = 4;
+    let (mut chosen, mut sum) = (Vec::new(), 0);
+    for (at, row) in rows.iter().enumerate().cycle().take(rows.len() * MOST) {
+        if sum >= tokens {
+            break;
+        }
+        chosen.push(at);
+        sum += row;
+    }
+    chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHARES: Shares = Shares { distilled: 50, style: 20, replay: 30 };
+
+    #[test]
+    fn tokens_are_shared_out() {
+        let [distilled, style, replay] = mix(&[10; 50], &[20; 5], &[30; 100], SHARES);
+        assert_eq!((distilled.len(), style.len(), replay.len()), (50, 10, 10));
+        assert_eq!(style, [0, 1, 2, 3, 4, 0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn what_is_new_is_never_left_out() {
+        let [distilled, style, replay] = mix(&[10; 2], &[20; 50], &[30; 100], SHARES);
+        assert_eq!((distilled.len(), style.len(), replay.len()), (8, 50, 50));
+        let [distilled, style, replay] = mix(&[], &[20; 5], &[], SHARES);
+        assert_eq!((distilled.len(), style.len(), replay.len()), (0, 5, 0));
+        assert_eq!(mix(&[], &[], &[5; 9], SHARES), [Vec::<usize>::new(), vec![], vec![]]);
+    }
+}
