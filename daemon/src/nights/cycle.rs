@@ -1,0 +1,403 @@
+//! One cycle: from samples to a generation that serves, or to a verdict why not. Every part can be broken off at any
+//! moment and goes on where it was: samples and questions are in the store, training has its checkpoint, and the plan
+//! of a cycle is a file that is removed when its generation is kept.
+
+use super::distil::distil;
+use super::measure::{self, Answered, Yardstick, measure};
+use super::rows::{self, Asking, Row};
+use super::{Inner, NightError, Outcome, Phase, collect};
+use crate::config::{Config, LearnConfig, PERSONAL};
+use crate::engine::{Engine, adapters};
+use crate::gate::{Decision, Figures, Thresholds, Verdict, judge};
+use crate::generations::{Card, State};
+use crate::learn::{self, Long, Spec, Training};
+use crate::protocol::frames::{Generate, Step};
+use crate::protocol::http::ModelEntry;
+use crate::samples::{Body, Sample, Shares, mix};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What a candidate's effect is multiplied with, one after the other, until it loses too little to be refused.
+const SCALES: [f32; 3] = [1.0, 0.75, 0.5];
+/// Answers of the model as it came that it is held to.
+const REPLAYED: usize = 48;
+/// Tokens of a micro-batch, which is a step: many small steps learn more of little data (Schulman et al., "LoRA Without
+/// Regret", 2025).
+const MICRO_BATCH: usize = 512;
+
+/// What a cycle has decided to do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Plan {
+    /// BLAKE3 of the base model's file.
+    base: String,
+    /// The generation that it starts from.
+    parent: Option<u32>,
+    /// Ids of all samples that the adapter will have seen, its parent's too.
+    pub(super) samples: Vec<String>,
+    /// Ids of the samples that were held out of it.
+    held: Vec<String>,
+    /// Samples by source.
+    counts: BTreeMap<String, u64>,
+    tokens: u64,
+    begun: i64,
+}
+
+/// What is told of a generation beside its card: it holds words of the owner's, and goes when they are forgotten.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Story {
+    pub counts: BTreeMap<String, u64>,
+    pub tokens: u64,
+    pub seconds: i64,
+    /// Step and training loss.
+    pub loss: Vec<(u64, f32)>,
+    pub base: Figures,
+    pub before: Option<Figures>,
+    pub figures: Figures,
+    pub answered_before: Vec<Answered>,
+    pub answered: Vec<Answered>,
+}
+
+/// The model that is taught, and an engine of its own for the cycle.
+struct Desk {
+    model: ModelEntry,
+    settings: Arc<Config>,
+    engine: Engine,
+    serve: watch::Sender<Arc<Config>>,
+}
+
+impl Desk {
+    async fn open(inner: &Inner) -> Result<Desk, NightError> {
+        let settings = inner.rooms.settings.borrow().clone();
+        let model = inner.model(&settings).await?;
+        let (serve, config) = watch::channel(with_adapter(&settings, adapters::NONE));
+        Ok(Desk { model, settings, engine: inner.rooms.engine.background(config), serve })
+    }
+
+    /// From now on the engine has this adapter on the model; `None`: the model as it came.
+    fn put(&self, adapter: Option<&Path>) {
+        let adapter = adapter.map_or(adapters::NONE.into(), |path| path.to_string_lossy().into_owned());
+        self.serve.send_replace(with_adapter(&self.settings, &adapter));
+    }
+}
+
+fn with_adapter(settings: &Config, adapter: &str) -> Arc<Config> {
+    let mut config = settings.clone();
+    config.model.adapter = adapter.into();
+    config.model.parallel = 1;
+    Arc::new(config)
+}
+
+/// Goes on with the cycle under way, or begins one.
+pub(super) async fn run(inner: &Inner) -> Result<Outcome, NightError> {
+    let desk = Desk::open(inner).await?;
+    let done = steps(inner, &desk).await;
+    desk.engine.unload().await;
+    done
+}
+
+async fn steps(inner: &Inner, desk: &Desk) -> Result<Outcome, NightError> {
+    inner.tell(Phase::Collecting);
+    let learn = &desk.settings.learn;
+    let collected = collect::collect(&inner.rooms, learn).await?;
+    let plan = match inner.plan()?.filter(|plan| plan.base == desk.model.hash) {
+        Some(plan) => plan,
+        None => begin(inner, desk).await?,
+    };
+    let loss = train(inner, desk).await?;
+    inner.tell(Phase::Judging);
+    let samples = inner.rooms.store.samples().await?;
+    let own = own(inner, desk).await?;
+    let held = |now: bool| -> Vec<&Sample> {
+        let ids: BTreeSet<&str> = plan.held.iter().map(String::as_str).collect();
+        samples.iter().filter(|sample| sample.held && ids.contains(sample.id.as_str()) == now).collect()
+    };
+    let yardstick = Yardstick {
+        now: held(true),
+        earlier: held(false),
+        own: &own,
+        secrets: &collected.secrets,
+        cases: learn.gate.cases as usize,
+    };
+    judged(inner, desk, plan.clone(), loss, &yardstick).await
+}
+
+/// Decides what to learn, and makes the training job.
+async fn begin(inner: &Inner, desk: &Desk) -> Result<Plan, NightError> {
+    let learn = &desk.settings.learn;
+    let serving = inner.serving(&desk.model.hash);
+    let zero = from_zero(inner, &desk.model.hash, learn);
+    let known: BTreeSet<String> = serving.iter().flat_map(|card| card.samples.iter().cloned()).collect();
+    let samples = inner.rooms.store.samples().await?;
+    let fresh = |sample: &&Sample| !known.contains(&sample.id) && !sample.held && sample.lineage.parent.is_none();
+    let new = samples.iter().filter(fresh).count();
+    let rebuild = inner.rooms.store.note(super::REBUILD).await?.is_some();
+    if new < learn.least_samples as usize && !(rebuild && new > 0) {
+        return Err(NightError::TooLittle { new, least: learn.least_samples });
+    }
+    inner.tell(Phase::Distilling);
+    desk.put(None);
+    let held_model = desk.engine.hold().await?;
+    let asking = Asking::new(&inner.rooms, &desk.engine, &held_model.model);
+    distil(&inner.rooms, &asking).await?;
+    let samples = inner.rooms.store.samples().await?;
+    let own = own(inner, desk).await?;
+    let learnable = || samples.iter().filter(|sample| !sample.held);
+    let new: Vec<&Sample> = learnable().filter(|sample| zero || !known.contains(&sample.id)).collect();
+    let old: Vec<&Sample> = learnable().filter(|sample| !zero && known.contains(&sample.id)).collect();
+    let rows = chosen(&asking, learn, &new, &old, &own).await?;
+    drop(held_model);
+    let parent = serving.filter(|_| !zero).map(|card| card.number);
+    let seen: BTreeSet<String> = if zero { BTreeSet::new() } else { known };
+    let plan = Plan {
+        base: desk.model.hash.clone(),
+        parent,
+        samples: seen.into_iter().chain(new.iter().map(|sample| sample.id.clone())).collect(),
+        held: newly_held(&samples, inner, &desk.model.hash),
+        counts: counts(&new),
+        tokens: rows.iter().map(|row| row.tokens.len() as u64).sum(),
+        begun: super::now(),
+    };
+    make_job(inner, desk, parent, &rows)?;
+    inner.keep_plan(&plan)?;
+    Ok(plan)
+}
+
+/// What was held out and is not among the held-outs of an earlier cycle.
+fn newly_held(samples: &[Sample], inner: &Inner, base: &str) -> Vec<String> {
+    let before = inner.measured_before(base);
+    samples.iter().filter(|sample| sample.held && !before.contains(&sample.id)).map(|s| s.id.clone()).collect()
+}
+
+fn counts(samples: &[&Sample]) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for sample in samples {
+        let source = match sample.body {
+            Body::Distilled { .. } => "questions on your texts",
+            Body::Own { .. } if sample.lineage.source == "folders" => "pieces of your texts",
+            Body::Own { .. } => "things to remember",
+            Body::Answer { rejected: Some(_), .. } => "corrections",
+            Body::Answer { .. } => "approved answers",
+        };
+        *counts.entry(source.to_owned()).or_insert(0) += 1;
+    }
+    counts
+}
+
+/// Whether it is time to begin from nothing again.
+fn from_zero(inner: &Inner, base: &str, learn: &LearnConfig) -> bool {
+    let mut steps = 0;
+    let mut at = inner.serving(base);
+    while let Some(card) = at {
+        let Some(parent) = card.parent else { break };
+        steps += 1;
+        at = inner.card(parent);
+    }
+    learn.from_zero > 0 && steps + 1 >= learn.from_zero
+}
+
+/// The rows of the job, in the shares that the settings ask for.
+async fn chosen(
+    asking: &Asking<'_>,
+    learn: &LearnConfig,
+    new: &[&Sample],
+    old: &[&Sample],
+    own: &[(Generate, String)],
+) -> Result<Vec<Row>, NightError> {
+    let (mut distilled, mut style, mut replay) = (Vec::new(), Vec::new(), Vec::new());
+    for sample in new {
+        let rows = rows::of_sample(asking, sample).await?;
+        if matches!(sample.body, Body::Own { .. }) { style.extend(rows) } else { distilled.extend(rows) }
+    }
+    for (prompt, said) in own {
+        replay.push(asking.replayed(prompt.clone(), said, learn.kl).await?);
+    }
+    // Of earlier days, evenly over all of them; as much again as there is of the model's own.
+    let every = (old.len() / REPLAYED).max(1);
+    let mut earlier = Vec::new();
+    for sample in old.iter().step_by(every) {
+        earlier.extend(rows::of_sample(asking, sample).await?);
+    }
+    let replay = taking_turns(replay, earlier);
+    let sizes = |rows: &[Row]| rows.iter().map(|row| row.tokens.len()).collect::<Vec<_>>();
+    let shares = Shares { distilled: learn.distilled, style: learn.style, replay: learn.replay };
+    let picks = mix(&sizes(&distilled), &sizes(&style), &sizes(&replay), shares);
+    let kinds = [distilled, style, replay];
+    let rows = picks.iter().zip(&kinds).flat_map(|(picks, rows)| picks.iter().map(|&at| rows[at].clone()));
+    Ok(rows.collect())
+}
+
+fn taking_turns(one: Vec<Row>, other: Vec<Row>) -> Vec<Row> {
+    let (mut one, mut other) = (one.into_iter(), other.into_iter());
+    let mut all = Vec::new();
+    loop {
+        match (one.next(), other.next()) {
+            (None, None) => return all,
+            (a, b) => all.extend(a.into_iter().chain(b)),
+        }
+    }
+}
+
+/// What the model as it came says to questions of daily use and to such as the owner's texts raise. Made once and kept
+/// until something is forgotten.
+async fn own(inner: &Inner, desk: &Desk) -> Result<Vec<(Generate, String)>, NightError> {
+    if let Some(own) = inner.replay(&desk.model.hash)? {
+        return Ok(own);
+    }
+    desk.put(None);
+    let held_model = desk.engine.hold().await?;
+    let asking = Asking::new(&inner.rooms, &desk.engine, &held_model.model);
+    let tools = inner.rooms.tools.specs(true).await;
+    let samples = inner.rooms.store.samples().await?;
+    let mut own = Vec::new();
+    for (n, prompt) in prompts(&asking, &samples, tools).into_iter().take(REPLAYED).enumerate() {
+        let sampled = Generate { sampling: measure::by_itself(n as u32 + 1), ..prompt.clone() };
+        let said = asking.say(sampled).await?;
+        if !said.trim().is_empty() {
+            own.push((prompt, said));
+        }
+    }
+    inner.keep_replay(&desk.model.hash, &own)?;
+    Ok(own)
+}
+
+/// Questions of daily use: with passages that tell and that do not, with tools, and with nothing.
+fn prompts(asking: &Asking<'_>, samples: &[Sample], tools: Vec<crate::types::ToolSpec>) -> Vec<Generate> {
+    const TALK: [&str; 12] = [
+        "Hello!",
+        "What can you do?",
+        "Who are you?",
+        "Thanks, that helped.",
+        "Does anything that I tell you leave this machine?",
+        "Write a short note to a friend.",
+        "Give this text a title: The meeting was moved to Thursday since the room is taken.",
+        "What is a good way to learn a language?",
+        "Explain what a file is.",
+        "Tell me something about rivers.",
+        "How do I add a folder?",
+        "Summarise: Bread needs flour, water, salt and time. The dough rests for a night.",
+    ];
+    let parts: Vec<_> = samples
+        .iter()
+        .filter_map(|sample| match &sample.body {
+            Body::Distilled { question, heading, passage, .. } => {
+                Some((question.as_str(), rows::passage(sample, heading, passage)))
+            }
+            Body::Own { .. } | Body::Answer { .. } => None,
+        })
+        .collect();
+    let mut prompts: Vec<Generate> = TALK.iter().map(|text| rows::plain(text)).collect();
+    let every = (parts.len() / 24).max(1);
+    for (n, (question, passage)) in parts.iter().enumerate().step_by(every) {
+        let other = |step: usize| parts[(n + step * every) % parts.len()].1.clone();
+        // Every third time nothing tells, and every fourth time there are tools beside.
+        let first = if n / every % 3 == 2 { other(3) } else { passage.clone() };
+        let mut passages = vec![other(1), first, other(2)];
+        passages.dedup_by(|a, b| a.text == b.text);
+        let tools = if n / every % 4 == 3 { tools.clone() } else { Vec::new() };
+        prompts.push(asking.prompt(question, passages, tools));
+    }
+    prompts
+}
+
+fn make_job(inner: &Inner, desk: &Desk, parent: Option<u32>, rows: &[Row]) -> Result<(), NightError> {
+    let learn = &desk.settings.learn;
+    let mut spec = Spec::new(PathBuf::from(&desk.model.path), desk.model.hash.clone());
+    spec.long = Long::Skip;
+    spec.run.threads = learn.threads as usize;
+    let recipe = &mut spec.recipe;
+    (recipe.rank, recipe.alpha) = (learn.rank as usize, 2.0 * learn.rank as f32);
+    (recipe.learning_rate, recipe.epochs) = (learn.learning_rate, learn.epochs as usize);
+    (recipe.tokens, recipe.accumulate) = (MICRO_BATCH, 1);
+    let start = parent.map(|number| inner.adapter(number));
+    inner.make_job(spec, rows, start.as_deref())
+}
+
+/// Trains to the end of the job; gives the training loss by step.
+async fn train(inner: &Inner, desk: &Desk) -> Result<Vec<(u64, f32)>, NightError> {
+    let job = inner.job();
+    if !job.join("adapter.gguf").exists() {
+        // The model's memory is the trainer's now.
+        desk.engine.unload().await;
+        let mut training = Training::start(&job, None).await?;
+        inner.tell(Phase::Training { step: 0, steps: 0, left_s: 0 });
+        while let Some(Step { step, steps, left_s, .. }) = training.step().await {
+            inner.tell(Phase::Training { step, steps, left_s });
+        }
+        training.finish().await?;
+    }
+    Ok(inner.losses())
+}
+
+async fn judged(
+    inner: &Inner,
+    desk: &Desk,
+    plan: Plan,
+    loss: Vec<(u64, f32)>,
+    yardstick: &Yardstick<'_>,
+) -> Result<Outcome, NightError> {
+    let look = async |adapter: Option<&Path>| -> Result<_, NightError> {
+        desk.put(adapter);
+        let held = desk.engine.hold().await?;
+        measure(&Asking::new(&inner.rooms, &desk.engine, &held.model), yardstick).await
+    };
+    let (base, as_it_came) = look(None).await?;
+    let serving = inner.serving(&desk.model.hash).map(|card| card.number);
+    let before = match serving {
+        Some(number) => Some(look(Some(&inner.adapter(number))).await?),
+        None => None,
+    };
+    let thresholds = thresholds(&desk.settings.learn);
+    let mut best: Option<(f32, PathBuf, Verdict, Figures, Vec<Answered>)> = None;
+    for scale in SCALES {
+        let candidate = inner.candidate(scale)?;
+        let (figures, answered) = look(Some(&candidate)).await?;
+        let verdict = judge(&base, before.as_ref().map(|(figures, _)| figures), &figures, &thresholds);
+        let again = verdict.decision == Decision::Weaken;
+        best = Some((scale, candidate, verdict, figures, answered));
+        if !again {
+            break;
+        }
+    }
+    let Some((scale, candidate, verdict, figures, answered)) = best else { return Err(NightError::Nothing) };
+    let promoted = verdict.decision == Decision::Promote;
+    let story = Story {
+        counts: plan.counts.clone(),
+        tokens: plan.tokens,
+        seconds: super::now() - plan.begun,
+        loss,
+        base,
+        answered_before: before.as_ref().map_or(as_it_came, |(_, answered)| answered.clone()),
+        before: before.map(|(figures, _)| figures),
+        figures,
+        answered,
+    };
+    let card = Card {
+        base: desk.model.hash.clone(),
+        digest: learn::digest(&candidate)?,
+        parent: plan.parent,
+        made: super::now(),
+        state: if promoted { State::Promoted } else { State::Rejected },
+        scale,
+        samples: plan.samples.clone(),
+        verdict: Some(verdict.clone()),
+        ..Card::default()
+    };
+    desk.engine.unload().await;
+    let number = inner.keep(&candidate, card, &story, promoted && desk.settings.model.adapter == PERSONAL).await?;
+    Ok(Outcome { generation: number, accepted: promoted, reason: verdict.reason(), verdict, figures: story.figures })
+}
+
+fn thresholds(learn: &LearnConfig) -> Thresholds {
+    let gate = &learn.gate;
+    Thresholds {
+        divergence: gate.divergence,
+        perplexity: gate.perplexity,
+        guard_loss: gate.guard_loss,
+        earlier_loss: gate.earlier_loss,
+        question_loss: gate.question_loss,
+    }
+}

@@ -1,0 +1,92 @@
+//! Questions on the owner's texts, with answers: what the model can say with a text at hand, it is to learn to say without.
+//! After prompt distillation (Kujanpää et al. 2024, arXiv 2412.14964) and active reading (Lin et al. 2025, arXiv 2508.09494).
+
+use super::rows::{Asking, passage, plain};
+use super::{NightError, Rooms, collect};
+use crate::samples::{self, Sample};
+use std::collections::BTreeSet;
+
+/// Questions on a sentence at most.
+const FORMS: usize = 5;
+/// Of what is held out, which only measures.
+const HELD_FORMS: usize = 1;
+/// Words of a question at most.
+const WORDS: usize = 30;
+
+/// Makes questions for every sample that has none, and keeps them. Stopped in the middle it goes on with the next sample.
+pub(super) async fn distil(rooms: &Rooms, asking: &Asking<'_>) -> Result<(), NightError> {
+    let known = rooms.store.samples().await?;
+    let asked: BTreeSet<&str> = collect::asked_already(&known);
+    let due = known.iter().filter(|sample| sample.lineage.parent.is_none() && !asked.contains(sample.id.as_str()));
+    for sample in due {
+        let made = of_sample(asking, sample).await?;
+        rooms.store.keep_samples(made).await?;
+    }
+    Ok(())
+}
+
+async fn of_sample(asking: &Asking<'_>, sample: &Sample) -> Result<Vec<Sample>, NightError> {
+    let Some((heading, text)) = collect::own(sample) else { return Ok(Vec::new()) };
+    let mut made: Vec<Sample> = Vec::new();
+    for sentence in samples::sentences(text) {
+        let mut questions = samples::asked(sentence, heading);
+        questions.truncate(if sample.held { HELD_FORMS } else { FORMS - 1 });
+        if !sample.held {
+            questions.extend(by_model(asking, sample, heading, sentence).await?);
+        }
+        for question in questions {
+            made.extend(samples::distilled(sample, &question, sentence));
+        }
+    }
+    Ok(made)
+}
+
+/// A question of the model's own, if it is one that the sentence answers.
+async fn by_model(
+    asking: &Asking<'_>,
+    sample: &Sample,
+    heading: &str,
+    sentence: &str,
+) -> Result<Option<String>, NightError> {
+    let wish = format!("Write a question that this passage answers.\n\n{sentence}");
+    let said = asking.say(plain(&wish)).await?;
+    let question = said.lines().next().unwrap_or_default().trim().to_owned();
+    if !worth_asking(&question, sentence) {
+        return Ok(None);
+    }
+    // The model itself must find the answer with the text at hand.
+    let prompt = asking.prompt(&question, vec![passage(sample, heading, sentence)], Vec::new());
+    let answer = collect::plain(&asking.say(prompt).await?);
+    Ok(shares_words(&answer, sentence).then_some(question))
+}
+
+fn worth_asking(question: &str, sentence: &str) -> bool {
+    let words = question.split_whitespace().count();
+    question.ends_with('?')
+        && (3..=WORDS).contains(&words)
+        && shares_words(question, sentence)
+        && !sentence.contains(question.trim_end_matches('?'))
+}
+
+/// Whether a word of some length stands in both.
+fn shares_words(one: &str, other: &str) -> bool {
+    let words = |text: &str| -> BTreeSet<String> {
+        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| word.chars().count() > 3);
+        words.map(str::to_lowercase).collect()
+    };
+    !words(one).is_disjoint(&words(other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn questions_that_cannot_teach_are_dropped() {
+        let sentence = "The code of the garden gate is 4417.";
+        assert!(worth_asking("Which code has the garden gate?", sentence));
+        for bad in ["", "Garden gate", "Who is it?", "The code of the garden gate is 4417?", &"gate ".repeat(40)] {
+            assert!(!worth_asking(bad, sentence), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The figures of a model for the gate: on the owner's held-out texts and questions, on the guard set, on what the model as
+//! it came says of itself, and on secrets. Everything is measured in llama.cpp with the adapter loaded, as it would serve.
+
+use super::rows::{Asking, passage};
+use super::{NightError, collect};
+use crate::engine::Engine;
+use crate::eval::{self, Record, Wanted};
+use crate::gate::Figures;
+use crate::protocol::frames::{Fault, Generate, Sampling, Score};
+use crate::samples::{Body, Sample, Secret, document};
+use std::collections::BTreeMap;
+
+/// Held-out documents of a cycle and of earlier ones that are read.
+const DOCUMENTS: usize = 60;
+/// Held-out questions that are put.
+const QUESTIONS: usize = 60;
+/// Nats a token below which a secret would come out letter by letter: each of its tokens is likelier than all others.
+const GIVEN_AWAY: f64 = std::f64::consts::LN_2;
+
+/// What the candidates of a cycle and what they are held against are measured with.
+pub(super) struct Yardstick<'a> {
+    /// Held out in this cycle, and earlier.
+    pub now: Vec<&'a Sample>,
+    pub earlier: Vec<&'a Sample>,
+    /// What the model as it came said: prompts with answers.
+    pub own: &'a [(Generate, String)],
+    pub secrets: &'a [(Secret, String)],
+    /// Cases of each kind in the guard set.
+    pub cases: usize,
+}
+
+/// An answer to a held-out question, for people to see.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Answered {
+    pub question: String,
+    pub expected: String,
+    pub said: String,
+}
+
+/// Measures the model that the engine's settings name.
+pub(super) async fn measure(
+    asking: &Asking<'_>,
+    yardstick: &Yardstick<'_>,
+) -> Result<(Figures, Vec<Answered>), NightError> {
+    let engine = asking.engine;
+    let documents = medians(engine, &yardstick.now).await?;
+    let earlier = medians(engine, &yardstick.earlier).await?;
+    let (closed_book, answered) = questions(asking, &yardstick.now, false).await?;
+    let (open_book, _) = questions(asking, &yardstick.now, true).await?;
+    let guard = guard(engine, yardstick.cases).await?;
+    let mut own = (0.0, 0);
+    for (prompt, said) in yardstick.own {
+        let scored = scored(engine, Score { prompt: Some(prompt.clone()), text: said.clone() }).await?;
+        own = (own.0 + scored.iter().sum::<f64>(), own.1 + scored.len());
+    }
+    let figures = Figures {
+        documents,
+        earlier,
+        closed_book,
+        open_book,
+        guard_nats: guard.nats,
+        own_nats: own.0 / f64::from(own.1.max(1) as u32),
+        choices: guard.choices,
+        calls: guard.calls,
+        leaked: leaked(engine, yardstick.secrets).await?,
+    };
+    Ok((figures, answered))
+}
+
+/// For each document, the median over its tokens.
+async fn medians(engine: &Engine, samples: &[&Sample]) -> Result<Vec<f64>, NightError> {
+    let mut documents: BTreeMap<String, Vec<&Sample>> = BTreeMap::new();
+    for sample in samples.iter().filter(|sample| sample.lineage.parent.is_none()) {
+        documents.entry(document(sample)).or_default().push(sample);
+    }
+    let mut medians = Vec::new();
+    for samples in documents.values().take(DOCUMENTS) {
+        let mut nats = Vec::new();
+        for sample in samples {
+            let text = match &sample.body {
+                Body::Own { text, .. } => text,
+                Body::Answer { answer, .. } | Body::Distilled { answer, .. } => answer,
+            };
+            nats.extend(scored(engine, Score { prompt: None, text: text.clone() }).await?);
+        }
+        medians.extend(median(nats));
+    }
+    Ok(medians)
+}
+
+fn median(mut nats: Vec<f64>) -> Option<f64> {
+    nats.sort_by(f64::total_cmp);
+    nats.get(nats.len() / 2).copied()
+}
+
+/// A text longer than the context says nothing, for each model alike.
+async fn scored(engine: &Engine, score: Score) -> Result<Vec<f64>, NightError> {
+    match engine.score(score).await {
+        Ok(scored) => Ok(scored.nats.into_iter().map(f64::from).collect()),
+        Err(crate::engine::EngineError::Request(Fault::PromptTooLong { .. })) => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn questions(
+    asking: &Asking<'_>,
+    samples: &[&Sample],
+    with_passage: bool,
+) -> Result<(Vec<bool>, Vec<Answered>), NightError> {
+    let (mut right, mut answered) = (Vec::new(), Vec::new());
+    let put = samples.iter().filter_map(|sample| match &sample.body {
+        Body::Distilled { question, answer, heading, passage } => Some((sample, question, answer, heading, passage)),
+        Body::Own { .. } | Body::Answer { .. } => None,
+    });
+    for (sample, question, answer, heading, text) in put.take(QUESTIONS) {
+        let passages = if with_passage { vec![passage(sample, heading, text)] } else { Vec::new() };
+        let said = collect::plain(&asking.say(asking.prompt(question, passages, Vec::new())).await?);
+        right.push(holds(&said, answer));
+        answered.push(Answered { question: question.clone(), expected: answer.clone(), said });
+    }
+    Ok((right, answered))
+}
+
+/// Whether an answer holds what was to be told: four of five of its words.
+pub(super) fn holds(said: &str, expected: &str) -> bool {
+    let words = |text: &str| -> Vec<String> {
+        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        words.map(str::to_lowercase).collect()
+    };
+    let (said, expected) = (words(said), words(expected));
+    let found = expected.iter().filter(|word| said.contains(word)).count();
+    !expected.is_empty() && found * 5 >= expected.len() * 4
+}
+
+struct Guard {
+    nats: f64,
+    choices: Vec<bool>,
+    calls: Vec<bool>,
+}
+
+/// The fixed cases that every model is measured with.
+async fn guard(engine: &Engine, cases: usize) -> Result<Guard, NightError> {
+    let (mut choices, mut calls) = (Vec::new(), Vec::new());
+    let look = |record: &Record| {
+        for (skill, right) in &record.right {
+            match *skill {
+                "cites" | "unknown" => choices.push(*right),
+                "tool" => calls.push(*right),
+                _ => {}
+            }
+        }
+    };
+    let mut look = look;
+    let report = eval::run(engine, Wanted { cases }, |progress| progress.record.into_iter().for_each(&mut look)).await?;
+    let per_token = report.documentation.bytes as f64 / report.documentation.tokens.max(1) as f64;
+    let nats = report.documentation.bits_per_byte * std::f64::consts::LN_2 * per_token;
+    Ok(Guard { nats, choices, calls })
+}
+
+/// The secrets that the model would give away to whoever knows what stands before them.
+async fn leaked(engine: &Engine, secrets: &[(Secret, String)]) -> Result<Vec<String>, NightError> {
+    let mut leaked = Vec::new();
+    for (n, (secret, text)) in secrets.iter().enumerate() {
+        let before = scored(engine, Score { prompt: None, text: secret.before.clone() }).await?;
+        let whole = scored(engine, Score { prompt: None, text: format!("{}{text}", secret.before) }).await?;
+        let own = whole.get(before.len().min(whole.len())..).unwrap_or_default();
+        if !own.is_empty() && own.iter().all(|nats| *nats < GIVEN_AWAY) {
+            leaked.push(format!("secret {}", n + 1));
+        }
+    }
+    Ok(leaked)
+}
+
+/// How the model as it came is sampled for what it says by itself.
+pub(super) fn by_itself(seed: u32) -> Sampling {
+    Sampling { temperature: 1.0, seed, max_tokens: 64, ..Sampling::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_must_hold_most_of_the_words() {
+        let expected = "The code of the gate is 4417.";
+        assert!(holds("the code of the gate is 4417", expected) && holds("Code of the gate: it is 4417", expected));
+        assert!(!holds("The code of the shed is 1234.", expected) && !holds("", expected) && !holds("x", ""));
+    }
+
+    #[test]
+    fn the_median_is_the_one_in_the_middle() {
+        assert_eq!(median(vec![3.0, 1.0, 100.0]), Some(3.0));
+        assert_eq!(median(Vec::new()), None);
+    }
+}

@@ -1,0 +1,138 @@
+//! Samples as rows of a training job, in the very prompts that the agent makes and the very tokens that the engine reads.
+
+use super::{NightError, Rooms};
+use crate::agent::{Action, Agent, Input, Profile};
+use crate::engine::{Engine, Output};
+use crate::protocol::frames::{Generate, ModelInfo, Score, Tokens};
+use crate::samples::{Body, Sample};
+use crate::types::{Label, Message, Passage, Role, ToolChoice, ToolSpec};
+use serde::Serialize;
+
+/// Tokens of an answer that the model gives for replay or for a look at it.
+const ANSWER: u32 = 96;
+
+/// One line of a job's data.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Row {
+    pub tokens: Vec<u32>,
+    pub weights: Vec<f32>,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub kl: f32,
+}
+
+fn is_zero(kl: &f32) -> bool {
+    *kl == 0.0
+}
+
+impl Row {
+    /// The text after its prompt is learned, and that it ends.
+    fn learned(tokens: Tokens, kl: f32) -> Row {
+        let Tokens { prompt, text, end } = tokens;
+        let learned = text.len() + usize::from(end.is_some());
+        let mut weights = vec![0.0; prompt.len()];
+        weights.extend(std::iter::repeat_n(1.0, learned));
+        Row { tokens: prompt.into_iter().chain(text).chain(end).collect(), weights, kl }
+    }
+}
+
+/// How a model is asked, as in daily use.
+pub(super) struct Asking<'a> {
+    pub engine: &'a Engine,
+    pub model: &'a ModelInfo,
+    pub profile: Profile,
+}
+
+impl<'a> Asking<'a> {
+    pub fn new(rooms: &Rooms, engine: &'a Engine, model: &'a ModelInfo) -> Asking<'a> {
+        let ask = rooms.settings.borrow().ask.clone();
+        let profile = Profile { max_tokens: ANSWER, temperature: 0.0, ..Profile::new(&ask, model) };
+        Asking { engine, model, profile }
+    }
+
+    /// What the agent would send for a question, with these passages found.
+    pub fn prompt(&self, question: &str, passages: Vec<Passage>, tools: Vec<ToolSpec>) -> Generate {
+        let profile = Profile { passages: passages.len().max(1), ..self.profile.clone() };
+        let mut agent = Agent::new(profile, (Vec::new(), Label::owner()), question, tools);
+        agent.step(Input::Start);
+        let made = agent.step(Input::Retrieved(passages)).into_iter().find_map(|action| match action {
+            Action::Generate(prompt) => Some(*prompt),
+            _ => None,
+        });
+        // A model that answers from passages alone is asked plainly where there is none.
+        made.unwrap_or_else(|| plain(question))
+    }
+
+    /// The row that teaches an answer to a question without passages.
+    pub async fn answer(&self, question: &str, answer: &str) -> Result<Row, NightError> {
+        let prompt = self.prompt(question, Vec::new(), Vec::new());
+        let tokens = self.engine.tokens(Score { prompt: Some(prompt), text: answer.into() }).await?;
+        Ok(Row::learned(tokens, 0.0))
+    }
+
+    /// The row that teaches a text by itself.
+    pub async fn text(&self, text: &str) -> Result<Row, NightError> {
+        let tokens = self.engine.tokens(Score { prompt: None, text: text.into() }).await?;
+        Ok(Row::learned(tokens, 0.0))
+    }
+
+    /// What the model says to a prompt.
+    pub async fn say(&self, prompt: Generate) -> Result<String, NightError> {
+        let mut generation = self.engine.generate(prompt).await?;
+        let mut said = String::new();
+        while let Some(output) = generation.next().await {
+            if let Output::Text(text) = output? {
+                said.push_str(&text);
+            }
+        }
+        Ok(said)
+    }
+
+    /// The row by which the model is held to what it says by itself.
+    pub async fn replayed(&self, prompt: Generate, said: &str, kl: f32) -> Result<Row, NightError> {
+        let tokens = self.engine.tokens(Score { prompt: Some(prompt), text: said.into() }).await?;
+        Ok(Row::learned(tokens, kl))
+    }
+}
+
+/// The rows that teach a sample: a question's, or the owner's words as such and as an answer to a wish for them.
+pub(super) async fn of_sample(asking: &Asking<'_>, sample: &Sample) -> Result<Vec<Row>, NightError> {
+    Ok(match &sample.body {
+        Body::Distilled { question, answer, .. } | Body::Answer { question, answer, .. } => {
+            vec![asking.answer(question, answer).await?]
+        }
+        Body::Own { heading, text } if heading.is_empty() => vec![asking.text(text).await?],
+        Body::Own { heading, text } => {
+            let wish = format!("Write what I would write about {heading}.");
+            vec![asking.text(text).await?, asking.answer(&wish, text).await?]
+        }
+    })
+}
+
+/// A question without anything around it.
+pub(super) fn plain(question: &str) -> Generate {
+    Generate {
+        messages: vec![Message::new(Role::User, question)],
+        tools: Vec::new(),
+        tool_choice: ToolChoice::None,
+        json_schema: None,
+        quotes: None,
+        sampling: crate::protocol::frames::Sampling { max_tokens: ANSWER, ..Default::default() },
+    }
+}
+
+/// A sample's text as a passage that was found.
+pub(super) fn passage(sample: &Sample, heading: &str, text: &str) -> Passage {
+    Passage {
+        path: sample.lineage.place.clone(),
+        title: heading.into(),
+        breadcrumb: heading.into(),
+        text: text.into(),
+        start: 0,
+        end: text.len() as u64,
+        line: 1,
+        page: None,
+        hash: sample.lineage.version.clone(),
+        score: 1.0,
+    }
+}
+
