@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every room with the rooms that it may use. Below, a folder or file of `daemon/src` is a room.
-const ALLOWED: [(&str, &[&str]); 29] = [
+const ALLOWED: [(&str, &[&str]); 30] = [
     ("types", &[]),
     ("protocol", &["types"]),
     ("config", &[]),
@@ -13,6 +13,7 @@ const ALLOWED: [(&str, &[&str]); 29] = [
     ("testkit", &[]),
     ("memory", &[]),
     ("disk", &[]),
+    ("clock", &[]),
     ("gate", &[]),
     ("generations", &["disk", "gate"]),
     ("policy", &["types", "protocol"]),
@@ -41,6 +42,7 @@ const ALLOWED: [(&str, &[&str]); 29] = [
             "agent",
             "approvals",
             "audit",
+            "clock",
             "egress",
             "engine",
             "index",

@@ -8,6 +8,7 @@ pub mod api;
 pub mod approvals;
 pub mod audit;
 pub mod cli;
+mod clock;
 pub mod config;
 pub mod daemon;
 mod disk;
