@@ -2,7 +2,7 @@
 //! writes nothing; a file that is wrong in any way gives no settings at all, only the list of what to mend.
 
 use super::check::{self, check};
-use super::{Config, IndexConfig, LogConfig, ModelConfig};
+use super::{Config, Hours, IndexConfig, LearnConfig, LogConfig, ModelConfig};
 use ignore::gitignore::GitignoreBuilder;
 use schemars::generate::SchemaSettings;
 use serde::Serialize;
@@ -157,8 +157,11 @@ fn syntax(text: &str, error: &toml::de::Error) -> Problem {
 
 /// What types and ranges cannot say: settings whose text has a language of its own.
 fn meaning(config: &Config) -> Vec<(&'static str, String)> {
-    let Config { model, ask: _, index, plugins: _, log } = config;
-    [model_name(model), adapter(model), exclude(index), level(log)].into_iter().flatten().collect()
+    let Config { model, ask: _, index, plugins: _, learn, log } = config;
+    [model_name(model), adapter(model), exclude(index), hours(learn), level(log)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn model_name(model: &ModelConfig) -> Option<(&'static str, String)> {
@@ -183,6 +186,15 @@ fn exclude(index: &IndexConfig) -> Option<(&'static str, String)> {
         let error = builder.add_line(None, pattern).err()?;
         Some(("index.exclude", format!("has a pattern that cannot be understood: {error}")))
     })
+}
+
+fn hours(learn: &LearnConfig) -> Option<(&'static str, String)> {
+    let text = learn.hours.as_str();
+    if text.is_empty() {
+        return None;
+    }
+    let error = text.parse::<Hours>().err()?;
+    Some(("learn.hours", format!("{error}, not {text:?}")))
 }
 
 fn level(log: &LogConfig) -> Option<(&'static str, String)> {

@@ -4,12 +4,16 @@
 
 mod check;
 mod edit;
+mod hours;
+mod learn;
 mod load;
 pub mod paths;
 #[cfg(test)]
 mod tests;
 
 pub use edit::set_model;
+pub use hours::{Hours, HoursError};
+pub use learn::LearnConfig;
 pub use load::{ConfigError, Loaded, Origin, Problem, Setting, load, schema};
 
 use schemars::JsonSchema;
@@ -23,6 +27,7 @@ pub struct Config {
     pub ask: AskConfig,
     pub index: IndexConfig,
     pub plugins: PluginsConfig,
+    pub learn: LearnConfig,
     pub log: LogConfig,
 }
 
