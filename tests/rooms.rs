@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every room with the rooms that it may use. Below, a folder or file of `daemon/src` is a room.
-const ALLOWED: [(&str, &[&str]); 30] = [
+const ALLOWED: [(&str, &[&str]); 31] = [
     ("types", &[]),
     ("protocol", &["types"]),
     ("config", &[]),
@@ -16,6 +16,7 @@ const ALLOWED: [(&str, &[&str]); 30] = [
     ("clock", &[]),
     ("gate", &[]),
     ("generations", &["disk", "gate"]),
+    ("idle", &["config", "clock", "disk"]),
     ("policy", &["types", "protocol"]),
     ("scrub", &[]),
     ("agent", &["types", "protocol", "config"]),

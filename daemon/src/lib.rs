@@ -18,6 +18,7 @@ pub mod eval;
 pub mod extract;
 pub mod gate;
 pub mod generations;
+pub mod idle;
 pub mod index;
 pub mod learn;
 mod llama;
