@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every room with the rooms that it may use. Below, a folder or file of `daemon/src` is a room.
-const ALLOWED: [(&str, &[&str]); 30] = [
+const ALLOWED: [(&str, &[&str]); 33] = [
     ("types", &[]),
     ("protocol", &["types"]),
     ("config", &[]),
@@ -13,8 +13,10 @@ const ALLOWED: [(&str, &[&str]); 30] = [
     ("testkit", &[]),
     ("memory", &[]),
     ("disk", &[]),
+    ("clock", &[]),
     ("gate", &[]),
     ("generations", &["disk", "gate"]),
+    ("idle", &["config", "clock", "disk"]),
     ("policy", &["types", "protocol"]),
     ("scrub", &[]),
     ("agent", &["types", "protocol", "config"]),
@@ -42,6 +44,7 @@ const ALLOWED: [(&str, &[&str]); 30] = [
             "agent",
             "approvals",
             "audit",
+            "clock",
             "egress",
             "engine",
             "index",
@@ -52,8 +55,17 @@ const ALLOWED: [(&str, &[&str]); 30] = [
         ],
     ),
     (
+        "nights",
+        &[
+            "types", "protocol", "config", "agent", "disk", "engine", "eval", "gate", "generations", "idle", "index",
+            "learn", "samples", "scrub", "store", "tools",
+        ],
+    ),
+    (
         "session",
-        &["types", "protocol", "config", "agent", "approvals", "engine", "index", "store", "tools", "worker"],
+        &[
+            "types", "protocol", "config", "agent", "approvals", "engine", "idle", "index", "store", "tools", "worker",
+        ],
     ),
     (
         "api",
@@ -66,7 +78,10 @@ const ALLOWED: [(&str, &[&str]); 30] = [
             "config",
             "daemon",
             "engine",
+            // Only in tests, which begin all rooms.
+            "idle",
             "index",
+            "nights",
             "plugins",
             "policy",
             "session",
@@ -86,7 +101,9 @@ const ALLOWED: [(&str, &[&str]); 30] = [
             "audit",
             "egress",
             "engine",
+            "idle",
             "index",
+            "nights",
             "plugins",
             "session",
             "store",

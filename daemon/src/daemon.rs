@@ -5,10 +5,12 @@ use crate::api;
 use crate::approvals::Approvals;
 use crate::audit::Audit;
 use crate::config::paths::Paths;
-use crate::config::{self, Config};
-use crate::engine::{Adapters, Engine, EngineError, Models, adapters};
+use crate::config::{self, Config, PERSONAL};
+use crate::engine::{Adapters, Engine, EngineError, Models};
 use crate::index::Index;
+use crate::idle::Presence;
 use crate::memory;
+use crate::nights::{self, Nights};
 use crate::plugins::{Plugins, Runtime};
 use crate::protocol::http::{ErrorBody, ErrorCode};
 use crate::session::Sessions;
@@ -34,6 +36,7 @@ pub struct Handles {
     pub tools: Tools,
     pub approvals: Approvals,
     pub audit: Audit,
+    pub nights: Nights,
     /// The worker that reads documents, for its status.
     pub extract: Worker,
     /// The effective settings; a reload that fails leaves them as they were.
@@ -52,6 +55,8 @@ pub enum Control {
     /// Make this model the one in use, with this adapter, now and after a restart. No adapter named:
     /// it stays as it is, unless the model is another.
     UseModel { name: String, adapter: Option<String>, done: oneshot::Sender<Result<(), ErrorBody>> },
+    /// Learn from these sources and folders from now on, also after a restart.
+    SetLearning { sources: Vec<String>, folders: Vec<String>, done: oneshot::Sender<Result<(), ErrorBody>> },
 }
 
 /// Serves on the socket of `paths` until told to stop.
@@ -72,7 +77,9 @@ async fn serve(paths: Paths, config: Config) -> anyhow::Result<()> {
     let extract = Worker::new(Spec::new(Kind::Extract, Jail { memory: EXTRACT_MEMORY, ..Jail::default() }));
     let index = Index::open(paths.index(), config.index.clone(), extract.clone()).await?;
     let (settings, config) = watch::channel(Arc::new(config));
-    let engine = Engine::new(Models::new(paths.models()), Adapters::new(paths.adapters()), config.clone());
+    // The engine sees the generation that serves in place of `personal`.
+    let (effective, served) = watch::channel(Nights::before(&config.borrow()));
+    let engine = Engine::new(Models::new(paths.models()), Adapters::new(paths.adapters()), served);
     let plugins = Plugins::open(paths.plugins(), paths.secrets(), Runtime::new(paths.compiled(), None))?;
     let approvals = Approvals::new(store.clone());
     let audit = Audit::open(&paths.audit(), store.clone()).await?;
@@ -85,9 +92,27 @@ async fn serve(paths: Paths, config: Config) -> anyhow::Result<()> {
         plugins: plugins.clone(),
         config: config.clone(),
     });
-    let sessions = Sessions::new(store.clone(), engine.clone(), index.clone(), tools.clone(), config.clone());
+    let presence = Presence::new();
+    let sessions = Sessions::new(
+        store.clone(),
+        engine.clone(),
+        index.clone(),
+        tools.clone(),
+        config.clone(),
+        presence.clone(),
+    );
     let (control, orders) = mpsc::channel(4);
     let stop = watch::Sender::new(false);
+    let rooms = nights::Rooms {
+        store: store.clone(),
+        index: index.clone(),
+        engine: engine.clone(),
+        tools: tools.clone(),
+        settings: config.clone(),
+        presence: presence.clone(),
+    };
+    let nights =
+        Nights::begin(rooms, paths.nights(), paths.generations(), effective, stop.subscribe()).await?;
     let handles = Handles {
         sessions,
         engine: engine.clone(),
@@ -96,6 +121,7 @@ async fn serve(paths: Paths, config: Config) -> anyhow::Result<()> {
         tools,
         approvals,
         audit,
+        nights,
         extract: extract.clone(),
         config,
         started: Instant::now(),
@@ -128,6 +154,10 @@ async fn obey(
             Control::UseModel { name, adapter, done } => {
                 (done, use_model(&paths, &settings, &engine, &name, adapter))
             }
+            Control::SetLearning { sources, folders, done } => {
+                let set = config::set_learning(&paths.config_file, &sources, &folders).map_err(wrong_settings);
+                (done, set.and_then(|()| reload(&paths, &settings)))
+            }
         };
         if let Err(error) = &result {
             tracing::warn!("{}; the settings stay as they were", error.message);
@@ -152,9 +182,11 @@ fn use_model(
 ) -> Result<(), ErrorBody> {
     let now = settings.borrow().model.clone();
     engine.models().info(name, &now.name).map_err(|error| EngineError::from(error).body())?;
-    let kept = if now.name == name { now.adapter } else { adapters::NONE.into() };
+    let kept = if now.name == name { now.adapter } else { PERSONAL.into() };
     let adapter = adapter.unwrap_or(kept);
-    engine.check_adapter(name, &adapter).map_err(|error| error.body())?;
+    if adapter != PERSONAL {
+        engine.check_adapter(name, &adapter).map_err(|error| error.body())?;
+    }
     config::set_model(&paths.config_file, name, &adapter).map_err(wrong_settings)?;
     reload(paths, settings)
 }

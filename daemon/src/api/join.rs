@@ -48,6 +48,8 @@ impl From<IndexError> for Failure {
 
 /// The model in use, loaded as long as the returned value lives.
 pub async fn hold_model(handles: &Handles) -> Result<Held, Failure> {
+    // Loading the model is waited for, too.
+    let _visit = handles.nights.presence().visit();
     Ok(handles.engine.hold().await?)
 }
 
@@ -56,8 +58,10 @@ pub async fn generate(
     handles: &Handles,
     request: Generate,
 ) -> Result<impl Stream<Item = Result<Output, Failure>> + Send + use<>, Failure> {
+    let visit = handles.nights.presence().visit();
     let mut generation = handles.engine.generate(request).await?;
     Ok(async_stream::stream! {
+        let _visit = visit;
         while let Some(output) = generation.next().await {
             yield output.map_err(Failure::from);
         }
@@ -108,6 +112,7 @@ pub async fn reload(handles: &Handles) -> Result<(), Failure> {
 
 pub async fn search(handles: &Handles, request: SearchRequest) -> Result<SearchResponse, Failure> {
     let begun = Instant::now();
+    let _visit = handles.nights.presence().visit();
     let hits = handles.index.search(&request.query, request.k.min(MAX_HITS)).await?;
     let hits = hits.into_iter().map(shown).collect();
     Ok(SearchResponse { hits, took_ms: begun.elapsed().as_millis() as u64 })
@@ -168,7 +173,7 @@ pub fn status(handles: &Handles) -> Status {
     }
 }
 
-async fn command(
+pub async fn command(
     handles: &Handles,
     order: impl FnOnce(oneshot::Sender<Result<(), ErrorBody>>) -> Control,
 ) -> Result<(), Failure> {
@@ -179,7 +184,7 @@ async fn command(
 }
 
 /// The daemon's working directory means nothing to a client.
-fn absolute(path: &str) -> Result<(), Failure> {
+pub fn absolute(path: &str) -> Result<(), Failure> {
     if Path::new(path).is_absolute() {
         return Ok(());
     }

@@ -7,6 +7,7 @@ mod chat;
 mod error;
 mod familiar;
 mod join;
+mod learn;
 pub mod openai;
 mod owner;
 mod plugins;
@@ -85,6 +86,16 @@ fn routes() -> OpenApiRouter<Door> {
         .routes(routes!(familiar::sessions))
         .routes(routes!(familiar::session, familiar::delete_session))
         .routes(routes!(familiar::reload_config))
+        .routes(routes!(learn::learn_status))
+        .routes(routes!(learn::learn_history))
+        .routes(routes!(learn::learn_now))
+        .routes(routes!(learn::learn_rollback))
+        .routes(routes!(learn::learn_pause))
+        .routes(routes!(learn::learn_resume))
+        .routes(routes!(learn::learn_sources))
+        .routes(routes!(learn::signal))
+        .routes(routes!(learn::remember))
+        .routes(routes!(learn::forget))
         .routes(routes!(owner::approvals))
         .routes(routes!(owner::decide))
         .routes(routes!(owner::rules))

@@ -3,6 +3,10 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
+mod learn;
+
+pub use learn::{Adapter, Forget, Learn, NewJob, Now, Sources};
+
 /// A personal AI agent that answers from your own files, on your own machine
 #[derive(Debug, Parser)]
 #[command(name = "familiar", version, max_term_width = 100, after_help = EXIT_CODES)]
@@ -44,9 +48,17 @@ pub enum Command {
     /// Manage the models that answer
     #[command(subcommand)]
     Model(Model),
-    /// Train an adapter by hand, and handle adapters
+    /// Let it learn from you, see what it learned, go back; and train adapters by hand
     #[command(subcommand)]
     Learn(Learn),
+    /// Keep a thing in mind
+    Remember {
+        /// What to remember; several words need no quotes
+        #[arg(required = true, num_args = 1.., value_name = "TEXT")]
+        text: Vec<String>,
+    },
+    /// Forget a file, a folder, a conversation or everything, wherever it went
+    Forget(Forget),
     /// Make, try, install and call plugins
     #[command(subcommand)]
     Plugin(super::plugin::args::Plugin),
@@ -285,98 +297,6 @@ pub enum Model {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Learn {
-    /// Make the folder of a training job
-    New(NewJob),
-    /// Run a training job, or go on with it; Ctrl-C stops it
-    Train {
-        /// The job's folder
-        job: PathBuf,
-        /// Print a JSON object for each step and one at the end
-        #[arg(long)]
-        json: bool,
-    },
-    /// Look at adapters, carry them to and from PEFT, merge them
-    #[command(subcommand)]
-    Adapter(Adapter),
-}
-
-#[derive(Debug, Args)]
-pub struct NewJob {
-    /// The folder to make
-    pub job: PathBuf,
-    /// The base model: a name, or a GGUF file's path
-    #[arg(long)]
-    pub model: String,
-    /// Examples, one JSON object a line
-    #[arg(long, value_name = "FILE")]
-    pub data: PathBuf,
-    /// Rank of the adapter
-    #[arg(long)]
-    pub rank: Option<usize>,
-    /// The adapter counts alpha / rank; twice the rank unless given
-    #[arg(long)]
-    pub alpha: Option<f32>,
-    /// Peak of the learning rate
-    #[arg(long, value_name = "RATE")]
-    pub learning_rate: Option<f32>,
-    /// Times each example is seen
-    #[arg(long)]
-    pub epochs: Option<usize>,
-    /// Tokens of a micro-batch
-    #[arg(long)]
-    pub tokens: Option<usize>,
-    /// Micro-batches of a step
-    #[arg(long, value_name = "N")]
-    pub accumulate: Option<usize>,
-    /// Another order and other first values
-    #[arg(long)]
-    pub seed: Option<u64>,
-    /// CPU threads; 0 = all cores
-    #[arg(long)]
-    pub threads: Option<usize>,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Adapter {
-    /// Show one adapter
-    Info {
-        /// A name, or a file's path
-        adapter: String,
-        #[command(flatten)]
-        json: Json,
-    },
-    /// Write an adapter for PEFT into a folder
-    Export {
-        /// A name, or a file's path
-        adapter: String,
-        folder: PathBuf,
-        /// The model that it was made on: a name, or a GGUF file's path
-        #[arg(long)]
-        model: String,
-    },
-    /// Make an adapter from a PEFT folder
-    Import {
-        folder: PathBuf,
-        /// The model that it was made on: a name, or a GGUF file's path
-        #[arg(long)]
-        model: String,
-        /// What the adapter is called here
-        #[arg(long)]
-        name: String,
-    },
-    /// Make one adapter of several of the same model
-    Merge {
-        /// What the new adapter is called
-        #[arg(long)]
-        name: String,
-        /// Adapters, by name or path, each with its weight
-        #[arg(required = true, num_args = 1.., value_name = "ADAPTER[=WEIGHT]")]
-        parts: Vec<String>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
 pub enum Config {
     /// Show every setting and where its value came from
     Show(Json),
@@ -432,7 +352,7 @@ mod tests {
     #[test]
     fn exactly_the_documented_commands_exist() {
         let names: Vec<_> = Cli::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
-        let documented = "daemon status doctor stop ask chat index search approvals audit notices model learn plugin bench \
+        let documented = "daemon status doctor stop ask chat index search approvals audit notices model learn remember forget plugin bench \
                           config completions man worker";
         assert_eq!(names.join(" "), documented);
     }

@@ -52,6 +52,10 @@ impl Failure {
         Failure::Told { exit, message: message.into() }
     }
 
+    pub fn usage(message: impl Into<String>) -> Failure {
+        Failure::new(Exit::Usage, message)
+    }
+
     pub fn failed(message: impl Into<String>) -> Failure {
         Failure::new(Exit::Failed, message)
     }

@@ -21,6 +21,8 @@ pub async fn learn(paths: &Paths, args: args::Learn, out: &mut impl Write, look:
         args::Learn::New(new) => make_job(paths, new, out),
         args::Learn::Train { job, json } => train(&job, json, out, look).await,
         args::Learn::Adapter(adapter) => adapter_command(paths, adapter, out),
+        // What asks the daemon was taken before.
+        _ => Ok(()),
     }
 }
 

@@ -13,6 +13,7 @@ mod exit;
 mod index;
 mod learn;
 mod model;
+mod nights;
 mod output;
 mod plugin;
 mod search;
@@ -70,7 +71,14 @@ fn run(cli: Cli) -> Outcome {
         Command::Approvals(args) => wait(approvals::approvals(&paths()?, start, args, out, look)),
         Command::Audit(args) => wait(audit::audit(&paths()?, start, args, out, look)),
         Command::Notices(json) => wait(approvals::notices(&paths()?, start, json.json, out, look)),
-        Command::Learn(args) => wait(learn::learn(&paths()?, args, out, look)),
+        Command::Learn(args) => wait(async {
+            match nights::learn(&paths()?, start, args, out, look).await? {
+                Some(by_hand) => learn::learn(&paths()?, by_hand, out, look).await,
+                None => Ok(()),
+            }
+        }),
+        Command::Remember { text } => wait(nights::remember(&paths()?, start, &text, out)),
+        Command::Forget(args) => wait(nights::forget(&paths()?, start, args, out)),
         Command::Bench(args::Bench::Model(args)) => {
             wait(bench_model::bench_model(&paths()?, args, out, look))
         }

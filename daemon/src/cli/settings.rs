@@ -90,6 +90,13 @@ mod tests {
             http = true                              # default
             private_hosts = []                       # default
 
+            [learn]
+            idle_minutes = 10                        # default
+            hours = ""                               # default
+            on_battery = false                       # default
+            pressure = 20                            # default
+            celsius = 85                             # default
+
             [log]
             level = "info"                           # default
         "#]]

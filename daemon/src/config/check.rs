@@ -166,8 +166,10 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 /// The setting that was probably meant: the same name in another table, or one spelt nearly so.
 fn nearest<'a>(prefix: &str, name: &str, known: &'a [String]) -> Option<&'a str> {
     let wanted = join(prefix, name);
+    // Of names that are as near, the first is meant.
     known
         .iter()
+        .rev()
         .map(|key| {
             let leaf = key.rsplit('.').next().unwrap_or(key);
             let likeness = strsim::normalized_damerau_levenshtein(leaf, name);

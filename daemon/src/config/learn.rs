@@ -78,7 +78,7 @@ impl Default for LearnConfig {
             on_battery: false,
             pressure: 20,
             celsius: 85,
-            least_samples: 20,
+            least_samples: 12,
             held_out: 15,
             distilled: 50,
             style: 20,

@@ -2,7 +2,7 @@
 //! writes nothing; a file that is wrong in any way gives no settings at all, only the list of what to mend.
 
 use super::check::{self, check};
-use super::{Config, IndexConfig, LearnConfig, LogConfig, ModelConfig, SOURCES};
+use super::{Config, Hours, IndexConfig, LearnConfig, LogConfig, ModelConfig, SOURCES};
 use ignore::gitignore::GitignoreBuilder;
 use schemars::generate::SchemaSettings;
 use serde::Serialize;
@@ -158,7 +158,7 @@ fn syntax(text: &str, error: &toml::de::Error) -> Problem {
 /// What types and ranges cannot say: settings whose text has a language of its own.
 fn meaning(config: &Config) -> Vec<(&'static str, String)> {
     let Config { model, ask: _, index, plugins: _, learn, log } = config;
-    [model_name(model), adapter(model), exclude(index), sources(learn), folders(learn), parts(learn), level(log)]
+    [model_name(model), adapter(model), exclude(index), sources(learn), folders(learn), parts(learn), hours(learn), level(log)]
         .into_iter()
         .flatten()
         .collect()
@@ -201,6 +201,15 @@ fn folders(learn: &LearnConfig) -> Option<(&'static str, String)> {
 fn parts(learn: &LearnConfig) -> Option<(&'static str, String)> {
     let all = learn.distilled + learn.style + learn.replay;
     (all != 100).then(|| ("learn.distilled", format!("must make 100 with `style` and `replay`, not {all}")))
+}
+
+fn hours(learn: &LearnConfig) -> Option<(&'static str, String)> {
+    let text = learn.hours.as_str();
+    if text.is_empty() {
+        return None;
+    }
+    let error = text.parse::<Hours>().err()?;
+    Some(("learn.hours", format!("{error}, not {text:?}")))
 }
 
 fn level(log: &LogConfig) -> Option<(&'static str, String)> {

@@ -4,6 +4,7 @@
 
 mod check;
 mod edit;
+mod hours;
 mod learn;
 mod load;
 pub mod paths;
@@ -11,6 +12,7 @@ pub mod paths;
 mod tests;
 
 pub use edit::{set_learning, set_model};
+pub use hours::{Hours, HoursError};
 pub use learn::{GateConfig, LearnConfig, SOURCES};
 pub use load::{ConfigError, Loaded, Origin, Problem, Setting, load, schema};
 

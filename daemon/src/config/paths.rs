@@ -146,6 +146,14 @@ impl Paths {
     pub fn audit(&self) -> PathBuf {
         self.state.join("audit.jsonl")
     }
+    /// What the owner's words made of the model, a folder for each generation.
+    pub fn generations(&self) -> PathBuf {
+        self.data.join("generations")
+    }
+    /// The cycle of learning under way, and what is told of earlier ones.
+    pub fn nights(&self) -> PathBuf {
+        self.data.join("nights")
+    }
     pub fn index(&self) -> PathBuf {
         self.data.join("index")
     }

@@ -102,6 +102,10 @@ fn wrong_types_and_ranges_are_named_with_their_line() {
         ]],
     );
     refused(
+        "[learn]\nhours = '25-6'",
+        expect![[r#"config.toml:2: `learn.hours` must have hours from 0 to 24, not "25-6""#]],
+    );
+    refused(
         "[model]\nname = '../../etc/passwd'",
         expect![
             "config.toml:2: `model.name` must be a model's name (`familiar model list` prints them), not a path"

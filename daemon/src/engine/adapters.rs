@@ -62,6 +62,12 @@ impl Adapters {
 
 /// How an adapter is called in answers: its file's name without the ending; `None` for none.
 pub fn shown_name(setting: &str) -> Option<String> {
+    // A generation is a folder with an adapter in it.
+    if let Some(number) = setting.strip_suffix("/adapter.gguf").and_then(|folder| folder.rsplit('/').next())
+        && let Ok(number) = number.parse::<u32>()
+    {
+        return Some(format!("generation {number}"));
+    }
     let stem = Path::new(setting).file_stem().map_or_else(|| setting.into(), |stem| stem.to_string_lossy());
     let whole = if setting.starts_with('/') { stem.into_owned() } else { setting.to_owned() };
     (setting != NONE).then_some(whole)

@@ -38,6 +38,8 @@ pub struct Card {
     pub scale: f32,
     /// Ids of every sample that it ever saw, its parents' too.
     pub samples: Vec<String>,
+    /// Ids of the samples that were held out when it was made, and that it was measured with.
+    pub held: Vec<String>,
     pub verdict: Option<Verdict>,
 }
 

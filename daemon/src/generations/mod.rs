@@ -73,6 +73,19 @@ impl Generations {
         self.cards.values().filter(move |card| card.base == base)
     }
 
+    pub fn numbers(&self) -> Vec<u32> {
+        self.cards.keys().copied().collect()
+    }
+
+    /// Whether a generation that is not retired saw one of these samples.
+    pub fn any_sample(&self, saw: impl Fn(&str) -> bool) -> bool {
+        self.cards.values().any(|card| card.samples.iter().any(|sample| saw(sample)))
+    }
+
+    pub fn any(&self) -> bool {
+        !self.cards.is_empty()
+    }
+
     pub fn get(&self, number: u32) -> Result<&Card, GenerationsError> {
         self.cards.get(&number).ok_or(GenerationsError::NotFound(number))
     }
@@ -135,6 +148,12 @@ impl Generations {
             at = card.parent;
         }
         None
+    }
+
+    /// Destroys the adapter of a generation that was rejected; its card stays.
+    pub fn discard(&mut self, number: u32) -> Result<(), GenerationsError> {
+        self.get(number)?;
+        destroy(&self.adapter(number))
     }
 
     /// Keeps a verdict that came after the generation was kept.

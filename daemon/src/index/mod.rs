@@ -151,6 +151,14 @@ impl Index {
         self.ask(|reply| Msg::Remove(path, reply)).await?
     }
 
+    /// Takes a file, or all below a folder, out of the index, and keeps it out until it is added again by name.
+    pub async fn forget(&self, path: &Path) -> Result<(), IndexError> {
+        let path = path.to_path_buf();
+        self.ask(|reply| Msg::Forget(path, reply)).await??;
+        self.settled().await;
+        Ok(())
+    }
+
     /// Indexed folders and files, in order.
     pub fn roots(&self) -> Vec<PathBuf> {
         lock(&self.shared.roots).clone()

@@ -11,7 +11,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, SystemTime};
 
 /// Files that hold ignore patterns; a change of one changes what belongs to the index.
@@ -25,16 +25,29 @@ const RACY: Duration = Duration::from_millis(50);
 pub(super) struct Rules {
     config: Arc<IndexConfig>,
     own: Arc<Vec<PathBuf>>,
+    /// What the owner asked to be forgotten; it stays out until it is added again by name.
+    forgotten: Arc<RwLock<Vec<PathBuf>>>,
 }
 
 impl Rules {
     /// `own` are Familiar's own folders.
     pub(super) fn new(config: IndexConfig, own: Vec<PathBuf>) -> Rules {
-        Rules { config: Arc::new(config), own: Arc::new(own) }
+        Rules { config: Arc::new(config), own: Arc::new(own), forgotten: Arc::default() }
+    }
+
+    /// What is forgotten from now on, in place of what was.
+    pub(super) fn set_forgotten(&self, paths: Vec<PathBuf>) {
+        *self.forgotten.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = paths;
+    }
+
+    pub(super) fn forgotten(&self) -> Vec<PathBuf> {
+        self.forgotten.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 
     pub(super) fn denied(&self, path: &Path) -> Option<&'static str> {
-        deny::denied_with(path, &self.own)
+        let forgotten = self.forgotten.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let rule = forgotten.iter().any(|place| path.starts_with(place)).then_some("what you asked to be forgotten");
+        rule.or_else(|| deny::denied_with(path, &self.own))
     }
 
     pub(super) fn max_file_bytes(&self) -> u64 {

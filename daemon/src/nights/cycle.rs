@@ -134,7 +134,7 @@ async fn begin(inner: &Inner, desk: &Desk) -> Result<Plan, NightError> {
     let samples = inner.rooms.store.samples().await?;
     let fresh = |sample: &&Sample| !known.contains(&sample.id) && !sample.held && sample.lineage.parent.is_none();
     let new = samples.iter().filter(fresh).count();
-    let rebuild = inner.rooms.store.note(super::REBUILD).await?.is_some();
+    let rebuild = inner.rooms.store.note(super::REBUILD).await?.is_some_and(|value| !value.is_empty());
     if new < learn.least_samples as usize && !(rebuild && new > 0) {
         return Err(NightError::TooLittle { new, least: learn.least_samples });
     }
@@ -383,6 +383,7 @@ async fn judged(
         state: if promoted { State::Promoted } else { State::Rejected },
         scale,
         samples: plan.samples.clone(),
+        held: plan.held.clone(),
         verdict: Some(verdict.clone()),
         ..Card::default()
     };

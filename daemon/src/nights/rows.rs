@@ -38,15 +38,14 @@ impl Row {
 /// How a model is asked, as in daily use.
 pub(super) struct Asking<'a> {
     pub engine: &'a Engine,
-    pub model: &'a ModelInfo,
     pub profile: Profile,
 }
 
 impl<'a> Asking<'a> {
-    pub fn new(rooms: &Rooms, engine: &'a Engine, model: &'a ModelInfo) -> Asking<'a> {
+    pub fn new(rooms: &Rooms, engine: &'a Engine, model: &ModelInfo) -> Asking<'a> {
         let ask = rooms.settings.borrow().ask.clone();
         let profile = Profile { max_tokens: ANSWER, temperature: 0.0, ..Profile::new(&ask, model) };
-        Asking { engine, model, profile }
+        Asking { engine, profile }
     }
 
     /// What the agent would send for a question, with these passages found.

@@ -5,5 +5,6 @@
 pub mod approvals;
 pub mod frames;
 pub mod http;
+pub mod learn;
 pub mod packages;
 pub mod plugins;

@@ -5,6 +5,7 @@ mod turn;
 
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::idle::Presence;
 use crate::index::Index;
 use crate::protocol::http::{AskEvent, AskRequest, ErrorBody, ErrorCode};
 use crate::store::{Store, StoreError};
@@ -56,6 +57,7 @@ struct Inner {
     index: Index,
     tools: Tools,
     config: watch::Receiver<Arc<Config>>,
+    presence: Presence,
     /// Sessions with a turn under way.
     answering: Mutex<HashSet<String>>,
 }
@@ -67,9 +69,10 @@ impl Sessions {
         index: Index,
         tools: Tools,
         config: watch::Receiver<Arc<Config>>,
+        presence: Presence,
     ) -> Sessions {
         let answering = Mutex::default();
-        Sessions { inner: Arc::new(Inner { store, engine, index, tools, config, answering }) }
+        Sessions { inner: Arc::new(Inner { store, engine, index, tools, config, presence, answering }) }
     }
 
     /// Answers a question. The channel's last event is `Done` or `Error`; dropping the receiver
@@ -78,10 +81,12 @@ impl Sessions {
         if request.question.trim().is_empty() {
             return Err(SessionError::EmptyQuestion);
         }
+        let visit = self.inner.presence.visit();
         let (session, history) = self.conversation(request.session.as_deref()).await?;
         let reserved = Reserved::new(self.inner.clone(), session)?;
         let (events, receiver) = mpsc::channel(BACKLOG);
         tokio::spawn(async move {
+            let _visit = visit;
             let session = reserved.session.clone();
             let turn = turn::run(&reserved.inner, &session, history, &request, &events);
             tokio::select! {

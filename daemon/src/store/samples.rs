@@ -2,7 +2,9 @@
 
 use super::{Store, StoreError, json, now, unjson};
 use crate::samples::{Lineage, Sample};
+use crate::types::{Citation, Label};
 use rusqlite::{Connection, Row, params};
+use std::path::Path;
 
 /// What the owner said of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,8 +78,7 @@ impl Store {
                 gone.extend(found);
             }
             change.commit()?;
-            // What was deleted still stands in the log until it is written back.
-            db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            checkpoint(db)?;
             Ok(gone)
         })
         .await
@@ -147,6 +148,31 @@ impl Store {
         .await
     }
 
+    /// Removes the turns that cite a file at or below a path, or that its text had a part in; gives how many.
+    pub async fn delete_turns_citing(&self, path: &Path) -> Result<usize, StoreError> {
+        let path = path.to_owned();
+        self.with(move |db| {
+            let turns: Vec<(i64, String, Option<String>)> = db
+                .prepare_cached("SELECT id, citations, label FROM turns")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+                .collect::<Result<_, _>>()?;
+            let change = db.transaction()?;
+            let mut gone = 0;
+            for (id, citations, label) in turns {
+                let cited: Vec<Citation> = unjson(&citations)?;
+                let label: Label = label.as_deref().map(unjson).transpose()?.unwrap_or_default();
+                let mut places = cited.iter().map(|citation| citation.path.as_str()).chain(label.sources.iter().map(String::as_str));
+                if places.any(|place| Path::new(place).starts_with(&path)) {
+                    gone += change.execute("DELETE FROM turns WHERE id = ?1", [id])?;
+                }
+            }
+            change.commit()?;
+            checkpoint(db)?;
+            Ok(gone)
+        })
+        .await
+    }
+
     /// Keeps a thing that the owner asked to be remembered; gives its number.
     pub async fn remember(&self, text: &str) -> Result<i64, StoreError> {
         let text = text.to_owned();
@@ -197,6 +223,7 @@ impl Store {
     }
 }
 
+/// What was deleted still stands in the log until it is written back.
 fn checkpoint(db: &Connection) -> rusqlite::Result<()> {
     db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }

@@ -12,7 +12,9 @@ use crate::config::Config;
 use crate::config::paths::Paths;
 use crate::daemon::Control;
 use crate::engine::{Adapters, Engine, Models};
+use crate::idle::Presence;
 use crate::index::Index;
+use crate::nights::{self, Nights};
 use crate::plugins::{Plugins, Runtime};
 use crate::session::Sessions;
 use crate::tools::{Rooms, Tools};
@@ -50,7 +52,10 @@ impl Server {
         let (stop, _) = watch::channel(false);
         let (control, mut orders) = mpsc::channel(1);
         tokio::spawn(async move {
-            while let Some(Control::Reload { done } | Control::UseModel { done, .. }) = orders.recv().await {
+            while let Some(
+                Control::Reload { done } | Control::UseModel { done, .. } | Control::SetLearning { done, .. },
+            ) = orders.recv().await
+            {
                 done.send(Ok(())).unwrap();
             }
         });
@@ -73,6 +78,18 @@ impl Server {
             plugins: plugins.clone(),
             config: config.clone(),
         });
+        let presence = Presence::new();
+        let rooms = nights::Rooms {
+            store: store.clone(),
+            index: index.clone(),
+            engine: engine.clone(),
+            tools: tools.clone(),
+            settings: config.clone(),
+            presence: presence.clone(),
+        };
+        let effective = watch::Sender::new(config.borrow().clone());
+        let (at, left) = (paths(&folder), stop.subscribe());
+        let nights = Nights::begin(rooms, at.nights(), at.generations(), effective, left).await.unwrap();
         let handles = Handles {
             sessions: Sessions::new(
                 store.clone(),
@@ -80,6 +97,7 @@ impl Server {
                 index.clone(),
                 tools.clone(),
                 config.clone(),
+                presence,
             ),
             engine,
             index,
@@ -87,6 +105,7 @@ impl Server {
             tools,
             approvals,
             audit,
+            nights,
             extract,
             config,
             started: Instant::now(),

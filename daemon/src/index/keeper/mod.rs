@@ -43,6 +43,7 @@ pub(super) enum Msg {
     Wake,
     Add(PathBuf, oneshot::Sender<Result<(), IndexError>>),
     Remove(PathBuf, oneshot::Sender<Result<(), IndexError>>),
+    Forget(PathBuf, oneshot::Sender<Result<(), IndexError>>),
     Settled(oneshot::Sender<()>),
     Files(Listing, oneshot::Sender<Result<Vec<IndexedFile>, IndexError>>),
     Read(Box<Done>),
@@ -227,6 +228,9 @@ impl Keeper {
             }
             Msg::Remove(path, reply) => {
                 let _ = reply.send(self.remove(&path));
+            }
+            Msg::Forget(path, reply) => {
+                let _ = reply.send(self.forget(&path));
             }
             Msg::Settled(reply) => self.waiting.push(reply),
             Msg::Files(listing, reply) => {

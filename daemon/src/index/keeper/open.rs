@@ -13,6 +13,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+/// Lists of paths in the index's folder.
+const ROOTS: &str = "roots.json";
+const FORGOTTEN: &str = "forgotten.json";
+
 /// Both halves, known to belong together.
 struct Halves {
     catalog: Catalog,
@@ -27,7 +31,11 @@ impl Keeper {
         let store = |e: std::io::Error| IndexError::Store(format!("{}: {e}", parts.dir.display()));
         std::fs::create_dir_all(&parts.dir).map_err(store)?;
         let mut warnings = Vec::new();
-        let roots = read_roots(&parts.dir).unwrap_or_else(|reason| {
+        // A list that cannot be read must not bring back what was forgotten.
+        parts.rules.set_forgotten(read_list(&parts.dir, FORGOTTEN).map_err(|reason| {
+            IndexError::Store(format!("{}: {reason}", parts.dir.join(FORGOTTEN).display()))
+        })?);
+        let roots = read_list(&parts.dir, ROOTS).unwrap_or_else(|reason| {
             warnings.push(format!("the list of indexed folders was lost ({reason}): add them again"));
             Vec::new()
         });
@@ -91,6 +99,11 @@ impl Keeper {
     /// Makes a path a root.
     pub(super) fn add(&mut self, path: &Path) -> Result<(), IndexError> {
         let given = super::plain(path);
+        // Named by the owner, it is wanted again.
+        let forgotten = self.parts.rules.forgotten();
+        if forgotten.iter().any(|place| given.starts_with(place)) {
+            self.set_forgotten(forgotten.into_iter().filter(|place| !given.starts_with(place)).collect())?;
+        }
         if let Some(rule) = self.parts.rules.denied(path).or_else(|| self.parts.rules.denied(&given)) {
             return Err(IndexError::Denied { path: path.to_path_buf(), rule });
         }
@@ -144,9 +157,30 @@ impl Keeper {
         Ok(())
     }
 
+    /// Takes out what is at or below a path, and keeps it out.
+    pub(super) fn forget(&mut self, path: &Path) -> Result<(), IndexError> {
+        let given = super::plain(path);
+        let mut forgotten = self.parts.rules.forgotten();
+        forgotten.retain(|place| !place.starts_with(&given));
+        forgotten.push(given.clone());
+        self.set_forgotten(forgotten)?;
+        let roots = self.roots.iter().filter(|root| !root.starts_with(&given)).cloned().collect();
+        self.set_roots(roots)?;
+        self.scans.retain(|scan| !scan.root.starts_with(&given));
+        self.drop_below(&given);
+        Ok(())
+    }
+
+    fn set_forgotten(&mut self, paths: Vec<PathBuf>) -> Result<(), IndexError> {
+        write_list(&self.parts.dir, FORGOTTEN, &paths)
+            .map_err(|e| IndexError::Store(format!("{}: {e}", self.parts.dir.display())))?;
+        self.parts.rules.set_forgotten(paths);
+        Ok(())
+    }
+
     fn set_roots(&mut self, mut roots: Vec<PathBuf>) -> Result<(), IndexError> {
         roots.sort();
-        write_roots(&self.parts.dir, &roots)
+        write_list(&self.parts.dir, ROOTS, &roots)
             .map_err(|e| IndexError::Store(format!("{}: {e}", self.parts.dir.display())))?;
         *lock(&self.shared.roots) = roots.clone();
         lock(&self.shared.status).roots = roots.iter().map(|r| r.to_string_lossy().into_owned()).collect();
@@ -219,14 +253,14 @@ fn gone(result: std::io::Result<()>) -> std::io::Result<()> {
 }
 
 /// The roots stand in a file of their own: they are the owner's word and outlive a rebuild.
-fn read_roots(dir: &Path) -> Result<Vec<PathBuf>, String> {
-    match std::fs::read(dir.join("roots.json")) {
+fn read_list(dir: &Path, name: &str) -> Result<Vec<PathBuf>, String> {
+    match std::fs::read(dir.join(name)) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| e.to_string()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(e) => Err(e.to_string()),
     }
 }
 
-fn write_roots(dir: &Path, roots: &[PathBuf]) -> std::io::Result<()> {
-    disk::replace(&dir.join("roots.json"), &serde_json::to_vec_pretty(roots)?)
+fn write_list(dir: &Path, name: &str, paths: &[PathBuf]) -> std::io::Result<()> {
+    disk::replace(&dir.join(name), &serde_json::to_vec_pretty(paths)?)
 }
