@@ -26,6 +26,7 @@ pub mod memory;
 pub mod plugins;
 pub mod policy;
 pub mod protocol;
+pub mod report;
 pub mod scrub;
 pub mod session;
 pub mod store;
