@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 const WIDTH: f64 = 360.0;
 const HEIGHT: f64 = 190.0;
-const LEFT: f64 = 38.0;
+const LEFT: f64 = 42.0;
 const RIGHT: f64 = 352.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 164.0;

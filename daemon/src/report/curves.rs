@@ -169,7 +169,7 @@ fn effort(chapters: &[Chapter]) -> String {
     chart.describes = from_to(chapters, "Samples", |chapter| Some(grouped(all(chapter))));
     chart.holds = &[0.0];
     let key = format!("<span><i></i>generation</span>{}", rejected(chapters));
-    figure("Samples it learned from", &key, chart, "Those of earlier nights among them.")
+    figure("Samples it learned from", &key, chart, "What only measures is not among them.")
 }
 
 fn bound(at: f64, shown: String) -> Option<(f64, String)> {

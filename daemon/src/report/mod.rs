@@ -66,7 +66,7 @@ pub struct Chapter {
     pub tokens: u64,
 }
 
-/// A question, answered by the model as it came and by the generation that serves.
+/// A question, answered by the model as it came and by the generation that serves, both without any files at hand.
 #[derive(Debug, Clone, Default)]
 pub struct BeforeAfter {
     pub question: String,

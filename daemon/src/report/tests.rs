@@ -169,7 +169,7 @@ fn a_rejected_night_is_told_with_its_reason() {
         Texts of yours that it never saw surprise it 11 % less than the model as it came (generation 3: 15 %).
         Of the questions about your notes it answers 41 % (before: 44 %) right without looking anything up, and 83 % (before: 85 %) with your files at hand.
         On general text its perplexity changed by +3.4 % (at most +1.0 %), and it is 0.083 nats a token away from the model as it came (at most 0.05).
-        It trained for 37 min 40 s on 980 000 tokens of 240 samples: 180 <bdi>folders</bdi>, 60 <bdi>corrections</bdi>."#]]
+        It trained for 37 min 40 s on 980 000 tokens of 240 samples (<bdi>folders</bdi> 180, <bdi>corrections</bdi> 60)."#]]
     .assert_eq(&told.replace('\u{202f}', " "));
     story.generations.truncate(3);
     story.generations[2].scale = 0.75;

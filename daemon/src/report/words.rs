@@ -110,7 +110,8 @@ fn fate(story: &Story, last: &Chapter) -> String {
 fn gained(last: &Chapter, before: Option<&Chapter>) -> Option<String> {
     let gain = last.gain()?;
     let than = if gain < 0.0 { "more" } else { "less" };
-    let was = before.and_then(|b| Some(format!(" (generation {}: {})", b.number, percent(b.gain()?))));
+    let was =
+        before.and_then(|b| Some(format!(" (generation\u{a0}{}:\u{a0}{})", b.number, percent(b.gain()?))));
     Some(format!(
         "Texts of yours that it never saw surprise it {} {than} than the model as it came{}.",
         percent(gain.abs()),
@@ -120,7 +121,7 @@ fn gained(last: &Chapter, before: Option<&Chapter>) -> Option<String> {
 
 fn recalled(last: &Chapter, before: Option<&Chapter>) -> Option<String> {
     let was = |now: f64, then: Option<f64>| match then {
-        Some(then) => format!("{} (before: {})", percent(now), percent(then)),
+        Some(then) => format!("{} (before:\u{a0}{})", percent(now), percent(then)),
         None => percent(now),
     };
     let closed = share(&last.closed_book)?;
@@ -154,10 +155,10 @@ fn effort(last: &Chapter) -> Option<String> {
     sources.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
     let named = sources.iter().take(SOURCES);
     let named: Vec<String> =
-        named.map(|(name, n)| format!("{} <bdi>{}</bdi>", grouped(*n), escaped(name, 60))).collect();
+        named.map(|(name, n)| format!("<bdi>{}</bdi> {}", escaped(name, 60), grouped(*n))).collect();
     let more = if sources.len() > SOURCES { ", and others" } else { "" };
     Some(format!(
-        "It trained for {} on {} tokens of {}: {}{more}.",
+        "It trained for {} on {} tokens of {} ({}{more}).",
         duration(last.seconds),
         roughly(last.tokens),
         count(samples, "sample", "samples"),
