@@ -95,6 +95,7 @@ impl Chart<'_> {
         for series in &self.series {
             self.series(series, &scale, &mut out);
         }
+        self.bound(&scale, &mut out);
         out.push_str("</svg>");
         out
     }
@@ -138,6 +139,10 @@ impl Chart<'_> {
             );
         }
         let _ = write!(out, "<text x={RIGHT} y={HEIGHT} text-anchor=end>{}</text>", escaped(self.x_name, 40));
+    }
+
+    /// Over the series, so that it can be read.
+    fn bound(&self, scale: &Scale, out: &mut String) {
         if let Some((at, says)) = self.bound.as_ref().filter(|(at, _)| sane(*at).is_some()) {
             let y = scale.y(*at);
             let _ = write!(out, "<line class=bound x1={LEFT} x2={RIGHT} y1={y:.1} y2={y:.1} />");

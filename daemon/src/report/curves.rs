@@ -8,8 +8,9 @@ use crate::gate::Interval;
 /// The newest generations that the charts show, and curves of loss.
 const SHOWN: usize = 60;
 const LOSSES: usize = 8;
-/// Numbers below a chart that have room side by side.
-const LABELS: usize = 10;
+/// Room for numbers below a chart, in digits, and what keeps two apart.
+const DIGITS: usize = 42;
+const APART: usize = 2;
 
 pub fn section(story: &Story) -> String {
     if story.generations.is_empty() {
@@ -48,7 +49,8 @@ fn series(chapters: &[Chapter], look: Look, value: impl Fn(&Chapter) -> Option<f
 /// The numbers of the generations, as many as there is room for; the first and the last are among them.
 fn numbers(chapters: &[Chapter]) -> Vec<(f64, String)> {
     let last = chapters.len().saturating_sub(1);
-    let every = chapters.len().div_ceil(LABELS).max(1);
+    let digits = chapters.last().map_or(1, |chapter| chapter.number.to_string().len());
+    let every = chapters.len().div_ceil(DIGITS / (digits + APART)).max(1);
     let room = |at: usize| at == last || (at.is_multiple_of(every) && last - at >= every.div_ceil(2));
     let label = |(at, chapter): (usize, &Chapter)| (at as f64, chapter.number.to_string());
     chapters.iter().enumerate().filter(|(at, _)| room(*at)).map(label).collect()

@@ -1,6 +1,8 @@
 //! The parts of the page that are words and tables.
 
-use super::text::{NONE, changed, count, date, escaped, grouped, number, percent, sane, signed};
+use super::text::{
+    NONE, changed, count, date, escaped, fine_percent, grouped, number, percent, sane, signed,
+};
 use super::{BeforeAfter, Chapter, Story, measured, share, words};
 use crate::gate::Interval;
 
@@ -34,7 +36,7 @@ fn numbers(story: &Story) -> String {
         "<dl class=numbers>\n".into(),
         cell(
             " class=first",
-            served.gain().map(percent),
+            served.gain().map(fine_percent),
             "less surprised by texts of yours that it never saw",
         ),
         right(&served.closed_book, "of questions on your notes right without looking anything up"),
@@ -191,14 +193,17 @@ fn samples(story: &Story) -> String {
     }
     let measure = row("only to measure, never trained on", kept.held_out);
     let all = sum(&sources).saturating_add(kept.held_out);
-    let generations = count(kept.generations, "generation", "generations");
+    let back = match kept.generations {
+        0 => "No generation can be gone back to.".into(),
+        n => format!("{} can be gone back to.", count(n, "generation", "generations")),
+    };
     let forgotten = match kept.forgotten {
         0 => String::new(),
         n => format!(" {} forgotten at your word.", count(n, "sample was", "samples were")),
     };
     format!(
         "<div>\n<table>\n<caption>Samples on this machine</caption>\n<tbody>\n{rows}{measure}</tbody>\n\
-         <tfoot>{}</tfoot>\n</table>\n<p class=soft>{generations} can be gone back to.{forgotten}</p>\n</div>\n",
+         <tfoot>{}</tfoot>\n</table>\n<p class=soft>{back}{forgotten}</p>\n</div>\n",
         row("all", all).trim_end()
     )
 }

@@ -190,7 +190,7 @@ fn before_anything_was_learned_the_page_says_so() {
         0
         all
         0
-        0 generations can be gone back to.
+        No generation can be gone back to.
         familiar learn history
         lists every generation with its figures.
         familiar learn rollback

@@ -64,6 +64,12 @@ pub fn percent(share: f64) -> String {
     format!("{}\u{a0}%", number(100.0 * share, 0))
 }
 
+/// A share as percent that is small and not nothing, as in `0.3 %`; larger ones as [`percent`] has them.
+pub fn fine_percent(share: f64) -> String {
+    let digits = usize::from(share.abs() < 0.01);
+    format!("{}\u{a0}%", number(100.0 * share, digits))
+}
+
 /// A change by a share, as in `+0.3 %`.
 pub fn changed(share: f64) -> String {
     format!("{}\u{a0}%", signed(100.0 * share, 1))
@@ -87,7 +93,7 @@ pub fn roughly(count: u64) -> String {
     match count {
         0..1_000_000 => grouped(count),
         1_000_000..1_000_000_000 => format!("{}\u{a0}million", number(count as f64 / 1e6, 1)),
-        _ => format!("{}\u{a0}billion", number(count as f64 / 1e9, 1)),
+        _ => format!("{}\u{a0}billion", grouped(count / 1_000_000_000)),
     }
 }
 
@@ -156,6 +162,7 @@ mod tests {
             ("+0.3", "0.0", "\u{2212}2")
         );
         assert_eq!(percent(0.618), "62\u{a0}%");
+        assert_eq!((fine_percent(0.0031), fine_percent(0.618)), ("0.3\u{a0}%".into(), percent(0.618)));
         assert_eq!(
             (grouped(1234).as_str(), grouped(1_234_567).as_str()),
             ("1234", "1\u{202f}234\u{202f}567")

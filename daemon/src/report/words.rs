@@ -1,7 +1,7 @@
 //! The sentences of the page: what came of it on the whole, and what the last night changed. They claim no more than
 //! was measured, and say nothing where nothing was.
 
-use super::text::{changed, count, date, duration, escaped, grouped, number, percent, roughly};
+use super::text::{changed, count, date, duration, escaped, fine_percent, grouped, number, percent, roughly};
 use super::{Chapter, Story, measured, share};
 
 /// Growth of perplexity, as a share, that nobody calls a loss.
@@ -110,11 +110,11 @@ fn fate(story: &Story, last: &Chapter) -> String {
 fn gained(last: &Chapter, before: Option<&Chapter>) -> Option<String> {
     let gain = last.gain()?;
     let than = if gain < 0.0 { "more" } else { "less" };
-    let was =
-        before.and_then(|b| Some(format!(" (generation\u{a0}{}:\u{a0}{})", b.number, percent(b.gain()?))));
+    let was = before
+        .and_then(|b| Some(format!(" (generation\u{a0}{}:\u{a0}{})", b.number, fine_percent(b.gain()?))));
     Some(format!(
         "Texts of yours that it never saw surprise it {} {than} than the model as it came{}.",
-        percent(gain.abs()),
+        fine_percent(gain.abs()),
         was.unwrap_or_default()
     ))
 }
