@@ -136,7 +136,7 @@ fn generation(story: &Story, chapter: &Chapter) -> String {
         share(&chapter.closed_book).map(percent),
         share(&chapter.open_book).map(percent),
         measured(chapter.divergence).map(|away| number(away, 3)),
-        measured(chapter.perplexity_change).map(|growth| changed(growth)),
+        measured(chapter.perplexity_change).map(changed),
     ];
     let cells: Vec<String> = cells.into_iter().map(|cell| format!("<td>{}</td>", or_none(cell))).collect();
     format!(
