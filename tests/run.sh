@@ -67,6 +67,8 @@ try_plugins() {
 }
 try_plugins
 python3 tests/guide.py "$familiar"
+step "the report, looked at"
+python3 tests/report/look.py
 step "lints"
 # After the tests, so that a failing one is seen first.
 cargo clippy --all-targets -- -D warnings

@@ -27,6 +27,7 @@ pub mod nights;
 pub mod plugins;
 pub mod policy;
 pub mod protocol;
+pub mod report;
 pub mod samples;
 pub mod scrub;
 pub mod session;

@@ -97,6 +97,7 @@ class Familiar:
         link.request(method, path, json.dumps(body) if body is not None else None, {"content-type": "application/json"})
         answer = link.getresponse()
         text = answer.read()
+        link.close()
         if answer.status != 200:
             raise RuntimeError(f"{path}: {answer.status} {text.decode()}")
         return json.loads(text)

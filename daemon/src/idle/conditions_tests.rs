@@ -56,7 +56,8 @@ fn what_feeds_the_machine() {
     let battery = |status| [("BAT0/type", "Battery"), ("BAT0/status", status)];
     let mouse = [("hid/type", "Battery"), ("hid/scope", "Device"), ("hid/status", "Discharging")];
     let port = |online| [("usb/type", "USB"), ("usb/online", online)];
-    let cases: [(Vec<(&str, &str)>, Option<bool>); 12] = [
+    type Files<'a> = Vec<(&'a str, &'a str)>;
+    let cases: [(Files, Option<bool>); 12] = [
         ([mains("1"), battery("Discharging")].concat(), Some(false)),
         ([mains("0"), battery("Discharging")].concat(), Some(true)),
         ([mains("0"), battery("Full")].concat(), Some(true)),

@@ -13,7 +13,7 @@ use crate::generations::{Card, State};
 use crate::learn::{self, Long, Spec, Training};
 use crate::protocol::frames::{Generate, Step};
 use crate::protocol::http::ModelEntry;
-use crate::samples::{Body, Sample, Shares, mix};
+use crate::samples::{self, Body, Sample, Shares, mix};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -212,9 +212,14 @@ async fn chosen(
         let rows = rows::of_sample(asking, sample).await?;
         if matches!(sample.body, Body::Own { .. }) { style.extend(rows) } else { distilled.extend(rows) }
     }
+    let mut plain = Vec::new();
+    for text in general() {
+        plain.push(asking.held_to(&text, learn.kl).await?);
+    }
     for (prompt, said) in own {
         replay.push(asking.replayed(prompt.clone(), said, learn.kl).await?);
     }
+    let replay = taking_turns(plain, replay);
     // Of earlier days, evenly over all of them; as much again as there is of the model's own.
     let every = (old.len() / REPLAYED).max(1);
     let mut earlier = Vec::new();
@@ -228,6 +233,20 @@ async fn chosen(
     let kinds = [distilled, style, replay];
     let rows = picks.iter().zip(&kinds).flat_map(|(picks, rows)| picks.iter().map(|&at| rows[at].clone()));
     Ok(rows.collect())
+}
+
+/// Text of nobody's in particular, that the model is to read as it did before: Familiar's own pages.
+fn general() -> Vec<String> {
+    const PAGES: [&str; 4] = [
+        include_str!("../../../README.md"),
+        include_str!("../../../ARCHITECTURE.md"),
+        include_str!("../../../CHANGELOG.md"),
+        include_str!("../../../sdk/GUIDE.md"),
+    ];
+    let pieces: Vec<String> = PAGES.iter().flat_map(|page| samples::pieces(page)).collect();
+    // From all of them alike, when not all are taken.
+    let step = (pieces.len() as f64 * 0.618) as usize | 1;
+    (0..pieces.len()).map(|n| pieces[n * step % pieces.len()].clone()).collect()
 }
 
 fn taking_turns(one: Vec<Row>, other: Vec<Row>) -> Vec<Row> {

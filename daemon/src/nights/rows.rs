@@ -86,6 +86,12 @@ impl<'a> Asking<'a> {
         Ok(said)
     }
 
+    /// The row by which the model is held to what it makes of a text of nobody's.
+    pub async fn held_to(&self, text: &str, kl: f32) -> Result<Row, NightError> {
+        let tokens = self.engine.tokens(Score { prompt: None, text: text.into() }).await?;
+        Ok(Row::learned(tokens, kl))
+    }
+
     /// The row by which the model is held to what it says by itself.
     pub async fn replayed(&self, prompt: Generate, said: &str, kl: f32) -> Result<Row, NightError> {
         let tokens = self.engine.tokens(Score { prompt: Some(prompt), text: said.into() }).await?;
