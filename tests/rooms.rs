@@ -58,8 +58,8 @@ const ALLOWED: [(&str, &[&str]); 34] = [
     (
         "nights",
         &[
-            "types", "protocol", "config", "agent", "disk", "engine", "eval", "gate", "generations", "idle", "index",
-            "learn", "samples", "scrub", "store", "tools",
+            "types", "protocol", "config", "agent", "clock", "disk", "engine", "eval", "gate", "generations", "idle",
+            "index", "learn", "report", "samples", "scrub", "store", "tools",
         ],
     ),
     (

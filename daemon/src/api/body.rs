@@ -12,6 +12,10 @@ use serde::de::DeserializeOwned;
 /// and `curl -d` names another.
 pub struct JsonBody<T>(pub T);
 
+/// A request that needs no body, and may have one: it is read to its end, since a connection with an unread body is
+/// closed, and a client that is still writing would never see the answer.
+pub struct NoBody;
+
 /// Why a body was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
@@ -49,6 +53,18 @@ where
             Ok(Json(value)) => Ok(JsonBody(value)),
             Err(error) => Err(BodyError::Json(error.body_text())),
         }
+    }
+}
+
+impl<S> FromRequest<S> for NoBody
+where
+    S: Send + Sync,
+    Limits: FromRef<S>,
+{
+    type Rejection = BodyError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, BodyError> {
+        read(request, Limits::from_ref(state)).await.map(|_| NoBody)
     }
 }
 

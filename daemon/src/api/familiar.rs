@@ -1,6 +1,6 @@
 //! Familiar's own resources under `/familiar/v1/`: each handler decodes, forwards and encodes.
 
-use super::body::{BodyError, JsonBody};
+use super::body::{BodyError, JsonBody, NoBody};
 use super::error::Failure;
 use super::{Door, join};
 use crate::protocol::http::{
@@ -160,7 +160,7 @@ pub async fn status(State(door): State<Door>) -> Answer<Status> {
     (status = 200, body = Done),
     (status = "default", body = ErrorBody)
 ))]
-pub async fn stop(State(door): State<Door>) -> Json<Done> {
+pub async fn stop(State(door): State<Door>, _: NoBody) -> Json<Done> {
     door.handles.stop.send_replace(true);
     DONE
 }
@@ -253,7 +253,7 @@ fn no_session(id: &str) -> Failure {
     (status = 200, body = Done),
     (status = "default", body = ErrorBody)
 ))]
-pub async fn reload_config(State(door): State<Door>) -> Answer<Done> {
+pub async fn reload_config(State(door): State<Door>, _: NoBody) -> Answer<Done> {
     join::reload(&door.handles).await?;
     Ok(DONE)
 }

@@ -1,7 +1,7 @@
 //! Learning's resources: what was said of answers, cycles, generations, forgetting. Each handler decodes, forwards, encodes.
 
 use super::Door;
-use super::body::{BodyError, JsonBody};
+use super::body::{BodyError, JsonBody, NoBody};
 use super::error::Failure;
 use super::join;
 use crate::daemon::Control;
@@ -50,7 +50,7 @@ pub async fn learn_history(State(door): State<Door>) -> Answer<History> {
 #[utoipa::path(post, path = "/familiar/v1/learn/now", tag = "familiar", responses(
     (status = 200, body = LearnOutcome), (status = "default", body = ErrorBody)
 ))]
-pub async fn learn_now(State(door): State<Door>) -> Answer<LearnOutcome> {
+pub async fn learn_now(State(door): State<Door>, _: NoBody) -> Answer<LearnOutcome> {
     Ok(Json(door.handles.nights.now().await?.into()))
 }
 
@@ -67,7 +67,7 @@ pub async fn learn_rollback(State(door): State<Door>, body: Body<RollbackRequest
 #[utoipa::path(post, path = "/familiar/v1/learn/pause", tag = "familiar", responses(
     (status = 200, body = Done), (status = "default", body = ErrorBody)
 ))]
-pub async fn learn_pause(State(door): State<Door>) -> Answer<Done> {
+pub async fn learn_pause(State(door): State<Door>, _: NoBody) -> Answer<Done> {
     door.handles.nights.pause(true).await?;
     Ok(DONE)
 }
@@ -76,7 +76,7 @@ pub async fn learn_pause(State(door): State<Door>) -> Answer<Done> {
 #[utoipa::path(post, path = "/familiar/v1/learn/resume", tag = "familiar", responses(
     (status = 200, body = Done), (status = "default", body = ErrorBody)
 ))]
-pub async fn learn_resume(State(door): State<Door>) -> Answer<Done> {
+pub async fn learn_resume(State(door): State<Door>, _: NoBody) -> Answer<Done> {
     door.handles.nights.pause(false).await?;
     Ok(DONE)
 }
@@ -95,6 +95,14 @@ pub async fn learn_sources(State(door): State<Door>, body: Body<SourcesRequest>)
     }
     join::command(&door.handles, |done| Control::SetLearning { sources, folders, done }).await?;
     Ok(Json(door.handles.nights.status().await?))
+}
+
+/// A page about all that was learned, as one text of HTML.
+#[utoipa::path(get, path = "/familiar/v1/learn/report", tag = "familiar", responses(
+    (status = 200, body = String), (status = "default", body = ErrorBody)
+))]
+pub async fn learn_report(State(door): State<Door>) -> Answer<String> {
+    Ok(Json(door.handles.nights.report().await?))
 }
 
 /// Keeps what the owner says of an answer.

@@ -411,7 +411,7 @@ async fn judged(
     Ok(Outcome { generation: number, accepted: promoted, reason: verdict.reason(), verdict, figures: story.figures })
 }
 
-fn thresholds(learn: &LearnConfig) -> Thresholds {
+pub(super) fn thresholds(learn: &LearnConfig) -> Thresholds {
     let gate = &learn.gate;
     Thresholds {
         divergence: gate.divergence,

@@ -12,6 +12,7 @@ mod measure;
 mod received;
 mod rows;
 mod show;
+mod story;
 
 pub use forget::{Forgotten, What};
 
