@@ -28,7 +28,7 @@ fn show(loaded: &Loaded, out: &mut impl Write, look: Look) -> Outcome {
     writeln!(out, "{}", look.dim(&format!("# {}{absent}", loaded.file.display())))?;
     let mut current = String::new();
     for setting in loaded.settings() {
-        let (table, name) = setting.key.split_once('.').unwrap_or(("", &setting.key));
+        let (table, name) = setting.key.rsplit_once('.').unwrap_or(("", &setting.key));
         if table != current {
             writeln!(out, "\n{}", look.bold(&format!("[{table}]")))?;
             current = table.to_owned();

@@ -174,7 +174,7 @@ fn choosing_a_model_keeps_comments_mode_and_links() {
         .unwrap();
     std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o640)).unwrap();
     symlink(&real, &file).unwrap();
-    set_model(&file, "qwen", "none").unwrap();
+    set_model(&file, "qwen", PERSONAL).unwrap();
     let text = std::fs::read_to_string(&file).unwrap();
     assert_eq!(text, "# mine\n[ask]\npassages = 3 # few\n\n[model]\nname = \"qwen\" # small\n");
     assert!(std::fs::symlink_metadata(&file).unwrap().is_symlink());
@@ -186,16 +186,16 @@ fn choosing_a_model_keeps_comments_mode_and_links() {
 fn choosing_a_model_makes_the_file_and_never_writes_an_invalid_one() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("new/config.toml");
-    set_model(&file, "qwen", "none").unwrap();
+    set_model(&file, "qwen", PERSONAL).unwrap();
     assert_eq!(load(&file).unwrap().config.model.name, "qwen");
-    assert!(set_model(&file, "../x", "none").is_err());
+    assert!(set_model(&file, "../x", PERSONAL).is_err());
     assert!(set_model(&file, "qwen", "../x").is_err());
     set_model(&file, "qwen", "mine").unwrap();
     assert_eq!(load(&file).unwrap().config.model.adapter, "mine");
-    set_model(&file, "qwen", "none").unwrap();
+    set_model(&file, "qwen", PERSONAL).unwrap();
     assert_eq!(load(&file).unwrap().config.model.name, "qwen");
     std::fs::write(&file, "[model]\nnmae = 1\n").unwrap();
-    assert!(matches!(set_model(&file, "qwen", "none"), Err(ConfigError::Invalid { .. })));
+    assert!(matches!(set_model(&file, "qwen", PERSONAL), Err(ConfigError::Invalid { .. })));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "[model]\nnmae = 1\n");
 }
 
@@ -210,7 +210,7 @@ fn choosing_a_model_works_in_every_way_a_table_can_be_written() {
         "\u{feff}[model]\r\nthreads = 2\r\n",
     ] {
         std::fs::write(&file, text).unwrap();
-        set_model(&file, "qwen", "none").unwrap();
+        set_model(&file, "qwen", PERSONAL).unwrap();
         let config = load(&file).unwrap().config;
         assert_eq!((config.model.name.as_str(), config.model.threads), ("qwen", 2), "{text}");
     }

@@ -17,7 +17,6 @@ use crate::samples::{self, Body, Lineage, Sample, Shares, mix};
 use crate::types::{Passage, ToolSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use familiar_trainer::lora::Target;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -380,7 +379,6 @@ fn make_job(inner: &Inner, desk: &Desk, parent: Option<u32>, rows: &[Row]) -> Re
     spec.run.threads = learn.threads as usize;
     let recipe = &mut spec.recipe;
     (recipe.rank, recipe.alpha) = (learn.rank as usize, 2.0 * learn.rank as f32);
-    if let Ok(t) = std::env::var("LT") { recipe.targets = t.chars().map(|c| match c { 'q' => Target::Q, 'k' => Target::K, 'v' => Target::V, 'o' => Target::O, 'g' => Target::Gate, 'u' => Target::Up, _ => Target::Down }).collect(); }
     (recipe.learning_rate, recipe.epochs) = (learn.learning_rate, learn.epochs as usize);
     (recipe.tokens, recipe.accumulate) = (MICRO_BATCH, 1);
     let start = parent.map(|number| inner.adapter(number));
