@@ -115,7 +115,7 @@ const ALLOWED: [(&str, &[&str]); 34] = [
     (
         "cli",
         &[
-            "types", "protocol", "config", "audit", "daemon", "engine", "eval", "extract", "learn",
+            "types", "protocol", "config", "audit", "daemon", "engine", "eval", "extract", "idle", "learn",
             "plugins", "policy", "worker",
         ],
     ),

@@ -93,6 +93,7 @@ fn routes() -> OpenApiRouter<Door> {
         .routes(routes!(learn::learn_pause))
         .routes(routes!(learn::learn_resume))
         .routes(routes!(learn::learn_sources))
+        .routes(routes!(learn::learn_consent, learn::learn_asked))
         .routes(routes!(learn::learn_report))
         .routes(routes!(learn::signal))
         .routes(routes!(learn::remember))

@@ -209,7 +209,7 @@ pub async fn forget(paths: &Paths, start: bool, args: args::Forget, out: &mut im
     if args.json.json { output::json(out, &proof) } else { forgotten(&proof, out) }
 }
 
-fn forgotten(proof: &ForgetProof, out: &mut impl Write) -> Outcome {
+pub fn forgotten(proof: &ForgetProof, out: &mut impl Write) -> Outcome {
     writeln!(out, "Forgotten: {}.", one_line(&proof.what, 4096))?;
     let samples = count(proof.samples.len() as u64, "sample", "samples");
     let turns = count(proof.turns, "answer", "answers");

@@ -62,6 +62,13 @@ pub struct SourcesRequest {
     pub folders: Vec<String>,
 }
 
+/// Whether the owner was asked once what may be learned from, whatever they said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Consent {
+    pub asked: bool,
+}
+
 /// What learning is at, and what it waits for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LearnStatus {

@@ -1,0 +1,156 @@
+//! The first question of all: what may be learned from. It is put once, when a chat begins on a terminal and nothing was
+//! said yet; every Enter is a no. What was asked and what was answered is the daemon's to keep.
+
+use super::Talk;
+use super::words::yes;
+use crate::cli::client::decode;
+use crate::cli::exit::{Failure, Outcome};
+use crate::cli::index::existing;
+use crate::cli::output::harmless;
+use crate::cli::start::connect;
+use crate::protocol::learn::{Consent, LearnStatus, SourcesRequest};
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+const CONVERSATIONS: &str = "From conversations: what you write here, and answers that you call /good? [y/N] ";
+const CORRECTIONS: &str = "From corrections: answers that you put right with /edit, and what you /remember? [y/N] ";
+const FOLDER: &str = "From your own writing? The path of its folder, below an indexed one, or Enter for no: ";
+
+/// What the owner said yes to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Answers {
+    sources: Vec<String>,
+    /// As it was typed.
+    folder: Option<String>,
+}
+
+/// Asks if it is time to. Whoever leaves in the middle is asked again another time.
+pub(super) async fn once(talk: &mut Talk<'_>, out: &mut impl Write) -> Outcome {
+    if !(talk.look.terminal && io::stdin().is_terminal()) {
+        return Ok(());
+    }
+    let mut client = connect(talk.paths, talk.start).await?;
+    let status: LearnStatus = decode(client.get("learn").await?)?;
+    let consent: Consent = decode(client.get("learn/consent").await?)?;
+    if consent.asked || !status.sources.is_empty() {
+        return Ok(());
+    }
+    let data = talk.paths.data.clone();
+    let Some(answers) = ask(&data, async || talk.line().await, out).await? else { return Ok(()) };
+    client.post("learn/consent", &Consent { asked: true }).await?;
+    let Answers { mut sources, folder } = answers;
+    let mut folders = Vec::new();
+    match folder.map(|folder| existing(Path::new(&folder))) {
+        None => {}
+        Some(Ok(folder)) => {
+            folders.push(folder);
+            sources.push("folders".into());
+        }
+        Some(Err(failure)) => not_a_folder(&failure, out)?,
+    }
+    if !folders.is_empty() {
+        let request = SourcesRequest { sources: sources.clone(), folders };
+        match client.post("learn/sources", &request).await {
+            Ok(_) => return agreed(&request.sources, out),
+            Err(failure) => not_a_folder(&failure, out)?,
+        }
+        sources.retain(|source| source != "folders");
+    }
+    if !sources.is_empty() {
+        client.post("learn/sources", &SourcesRequest { sources: sources.clone(), folders: Vec::new() }).await?;
+    }
+    agreed(&sources, out)
+}
+
+/// The question in plain words. `None`: the owner left before the end.
+async fn ask(
+    data: &Path,
+    mut line: impl AsyncFnMut() -> Option<String>,
+    out: &mut impl Write,
+) -> Outcome<Option<Answers>> {
+    let data = data.to_string_lossy();
+    writeln!(
+        out,
+        "Familiar can learn from you. While nobody needs the machine it trains a small addition to its model, and\n\
+         uses it only when it is measurably better. What is learned from, and what comes of it, is kept in\n\
+         {} and nothing of it leaves this machine.\n\
+         Passwords and the like are left out where they can be told. `familiar forget` takes back any of it,\n\
+         `familiar learn sources none` ends it. Without a yes nothing is learned; Enter means no.\n",
+        harmless(&data)
+    )?;
+    let mut answers = Answers::default();
+    for (source, question) in [("conversations", CONVERSATIONS), ("corrections", CORRECTIONS)] {
+        let Some(said) = put(question, &mut line, out).await? else { return Ok(None) };
+        if yes(&said) {
+            answers.sources.push(source.into());
+        }
+    }
+    let Some(said) = put(FOLDER, &mut line, out).await? else { return Ok(None) };
+    // Who answers this one with a word means the word.
+    let folder = said.trim();
+    let none = folder.is_empty() || ["n", "no"].contains(&folder.to_lowercase().as_str());
+    answers.folder = (!none).then(|| folder.to_owned());
+    Ok(Some(answers))
+}
+
+async fn put(
+    question: &str,
+    line: &mut impl AsyncFnMut() -> Option<String>,
+    out: &mut impl Write,
+) -> Outcome<Option<String>> {
+    write!(out, "{question}")?;
+    out.flush()?;
+    Ok(line().await)
+}
+
+fn not_a_folder(failure: &Failure, out: &mut impl Write) -> Outcome {
+    writeln!(out, "{failure}")?;
+    Ok(writeln!(out, "Later: `familiar learn sources ... folders --folder PATH`.")?)
+}
+
+fn agreed(sources: &[String], out: &mut impl Write) -> Outcome {
+    match sources {
+        [] => writeln!(out, "\nNothing is learned. `familiar learn sources` says yes later.\n")?,
+        sources => writeln!(out, "\nIt learns from {}. `familiar learn status` shows it.\n", sources.join(" and "))?,
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn asked(lines: &[&str]) -> (Option<Answers>, String) {
+        let (mut lines, mut out) = (lines.iter(), Vec::new());
+        let next = async || lines.next().map(ToString::to_string);
+        let answers = ask(Path::new("/home/me/.local/share/familiar"), next, &mut out).await.unwrap();
+        (answers, String::from_utf8(out).unwrap())
+    }
+
+    #[tokio::test]
+    async fn every_enter_is_a_no_and_each_source_is_asked_for() {
+        let (answers, text) = asked(&["\n", "\n", "\n"]).await;
+        assert_eq!(answers, Some(Answers::default()));
+        expect_test::expect![[r#"
+            Familiar can learn from you. While nobody needs the machine it trains a small addition to its model, and
+            uses it only when it is measurably better. What is learned from, and what comes of it, is kept in
+            /home/me/.local/share/familiar and nothing of it leaves this machine.
+            Passwords and the like are left out where they can be told. `familiar forget` takes back any of it,
+            `familiar learn sources none` ends it. Without a yes nothing is learned; Enter means no.
+
+            From conversations: what you write here, and answers that you call /good? [y/N] From corrections: answers that you put right with /edit, and what you /remember? [y/N] From your own writing? The path of its folder, below an indexed one, or Enter for no: "#]]
+        .assert_eq(&text);
+        let (answers, _) = asked(&["n\n", "y\n", "no\n"]).await;
+        assert_eq!(answers, Some(Answers { sources: vec!["corrections".into()], folder: None }));
+        let (answers, _) = asked(&["yes\n", "\n", " /home/me/diary \n"]).await;
+        let folder = Some("/home/me/diary".into());
+        assert_eq!(answers, Some(Answers { sources: vec!["conversations".into()], folder }));
+    }
+
+    #[tokio::test]
+    async fn who_leaves_in_the_middle_said_nothing() {
+        for lines in [&[][..], &["y\n"], &["y\n", "y\n"]] {
+            assert_eq!(asked(lines).await.0, None);
+        }
+    }
+}
