@@ -19,6 +19,7 @@ mod output;
 mod plugin;
 mod search;
 mod settings;
+mod share;
 mod sse;
 mod start;
 mod status;

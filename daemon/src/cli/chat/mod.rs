@@ -14,7 +14,9 @@ use super::output::{Look, one_line};
 use super::start::connect;
 use crate::config::paths::Paths;
 use crate::protocol::http::AskRequest;
-use crate::protocol::learn::{ForgetProof, ForgetRequest, RememberRequest, SignalKept, SignalKind, SignalRequest};
+use crate::protocol::learn::{
+    ForgetProof, ForgetRequest, RememberRequest, SignalKept, SignalKind, SignalRequest,
+};
 use std::io::{self, Write};
 use words::{HELP, Said};
 
@@ -55,7 +57,8 @@ pub async fn chat(paths: &Paths, start: bool, args: args::Chat, out: &mut impl W
         }
     }
     if let Some(session) = talk.session {
-        let line = format!("This conversation goes on with: familiar chat --session {}", one_line(&session, 200));
+        let line =
+            format!("This conversation goes on with: familiar chat --session {}", one_line(&session, 200));
         writeln!(out, "\n{}", look.dim(&line))?;
     }
     Ok(())
@@ -131,7 +134,10 @@ impl Talk<'_> {
         let Some(session) = self.session.clone() else {
             return Ok(writeln!(out, "Nothing was said yet that could be forgotten.")?);
         };
-        writeln!(out, "This conversation and what was learned from it would be gone, everywhere and for good.")?;
+        writeln!(
+            out,
+            "This conversation and what was learned from it would be gone, everywhere and for good."
+        )?;
         write!(out, "Forget it? [y/N] ")?;
         out.flush()?;
         if !self.line().await.is_some_and(|line| words::yes(&line)) {
