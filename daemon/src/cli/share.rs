@@ -93,17 +93,16 @@ pub async fn import(
     out: &mut impl Write,
     look: Look,
 ) -> Outcome {
-    let mut client = connect(paths, start).await?;
     if let Some(name) = &args.remove {
-        client.delete(&format!("learn/shared/{}", segment(name))).await?;
+        connect(paths, start).await?.delete(&format!("learn/shared/{}", segment(name))).await?;
         return Ok(writeln!(out, "{} is gone, and has no part in answers any more.", harmless(name))?);
     }
     match args.folder {
         Some(folder) => {
             let args = args::Import { folder: None, ..args };
-            take(&mut client, folder, args, out, look).await
+            take((paths, start), folder, args, out, look).await
         }
-        None => list(&mut client, args.json.json, out, look).await,
+        None => list(&mut connect(paths, start).await?, args.json.json, out, look).await,
     }
 }
 
@@ -131,7 +130,7 @@ fn shown(one: &SharedAdapter, out: &mut impl Write, look: Look) -> Outcome {
 }
 
 async fn take(
-    client: &mut Client,
+    (paths, start): (&Paths, bool),
     folder: PathBuf,
     args: args::Import,
     out: &mut impl Write,
@@ -139,7 +138,8 @@ async fn take(
 ) -> Outcome {
     let folder = existing(&folder)?;
     let inspect = InspectShared { folder: folder.clone(), name: args.name.clone() };
-    let offer: SharedOffer = decode(client.post("learn/shared/inspect", &inspect).await?)?;
+    let offer: SharedOffer =
+        decode(connect(paths, start).await?.post("learn/shared/inspect", &inspect).await?)?;
     if !args.json.json {
         describe(&offer, args.scale, out, look)?;
     }
@@ -147,7 +147,8 @@ async fn take(
         return Err(Failure::new(Exit::Denied, "nothing was taken in"));
     }
     let take = TakeShared { folder, name: args.name, digest: offer.digest, scale: Some(args.scale) };
-    let taken: SharedAdapter = decode(client.post("learn/shared", &take).await?)?;
+    // Whoever thought for long would find an earlier connection closed.
+    let taken: SharedAdapter = decode(connect(paths, start).await?.post("learn/shared", &take).await?)?;
     if args.json.json {
         return output::json(out, &taken);
     }

@@ -319,9 +319,9 @@ impl Inner {
             return Ok(());
         }
         let Some(card) = self.serving(&self.model(&settings).await?.hash) else { return Ok(()) };
-        let before = self.generations().before(&card.base).and_then(|number| self.card(number));
-        let now = self.rooms.store.reception(Some(self.shown(&card))).await?;
-        let then = self.rooms.store.reception(before.map(|card| self.shown(&card))).await?;
+        let before = self.generations().before(&card.base);
+        let now = self.rooms.store.reception(self.shown(&card.base, Some(card.number))).await?;
+        let then = self.rooms.store.reception(self.shown(&card.base, before)).await?;
         if received::worse(now, then) {
             tracing::warn!("generation {}: {} of {} answers were rejected; it is taken back", card.number, now.bad, now.answers);
             *self.last.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(format!(

@@ -113,13 +113,13 @@ impl Inner {
         }
     }
 
-    /// The name of a generation in answers, as it would serve now.
-    pub(super) fn shown(&self, card: &Card) -> String {
-        let own = self.own_name(card.number);
-        match self.rooms.shelf.of(&card.base) {
-            Ok(entries) => Shelf::stacked_name(Some(&own), &entries),
-            Err(_) => own,
-        }
+    /// How answers name what would serve now, with this generation or none; `None`: the model as it came.
+    pub(super) fn shown(&self, base: &str, number: Option<u32>) -> Option<String> {
+        let own = number.map(|number| self.own_name(number));
+        // Where the others cannot be used, the generation serves by itself.
+        let others = self.rooms.shelf.of(base).unwrap_or_default();
+        let name = Shelf::stacked_name(own.as_deref(), &others);
+        (!name.is_empty()).then_some(name)
     }
 
     fn own_name(&self, number: u32) -> String {

@@ -3,8 +3,8 @@
 
 use super::Talk;
 use super::words::yes;
-use crate::cli::client::decode;
-use crate::cli::exit::{Failure, Outcome};
+use crate::cli::client::{Client, decode};
+use crate::cli::exit::Outcome;
 use crate::cli::index::existing;
 use crate::cli::output::harmless;
 use crate::cli::start::connect;
@@ -12,8 +12,10 @@ use crate::protocol::learn::{Consent, LearnStatus, SourcesRequest};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
-const CONVERSATIONS: &str = "From conversations: what you write here, and answers that you call /good? [y/N] ";
-const CORRECTIONS: &str = "From corrections: answers that you put right with /edit, and what you /remember? [y/N] ";
+const CONVERSATIONS: &str =
+    "From conversations: what you write here, and answers that you call /good? [y/N] ";
+const CORRECTIONS: &str =
+    "From corrections: answers that you put right with /edit, and what you /remember? [y/N] ";
 const FOLDER: &str = "From your own writing? The path of its folder, below an indexed one, or Enter for no: ";
 
 /// What the owner said yes to.
@@ -26,40 +28,61 @@ struct Answers {
 
 /// Asks if it is time to. Whoever leaves in the middle is asked again another time.
 pub(super) async fn once(talk: &mut Talk<'_>, out: &mut impl Write) -> Outcome {
-    if !(talk.look.terminal && io::stdin().is_terminal()) {
-        return Ok(());
-    }
-    let mut client = connect(talk.paths, talk.start).await?;
-    let status: LearnStatus = decode(client.get("learn").await?)?;
-    let consent: Consent = decode(client.get("learn/consent").await?)?;
-    if consent.asked || !status.sources.is_empty() {
+    if !(talk.look.terminal && io::stdin().is_terminal()) || !due(talk).await? {
         return Ok(());
     }
     let data = talk.paths.data.clone();
-    let Some(answers) = ask(&data, async || talk.line().await, out).await? else { return Ok(()) };
+    let Some(answers) = ask(&data, async || talk.line().await, out).await? else {
+        return Ok(writeln!(out)?);
+    };
+    // Whoever thought for long would find an earlier connection closed.
+    let mut client = connect(talk.paths, talk.start).await?;
+    let sources = keep(&mut client, answers, out).await?;
     client.post("learn/consent", &Consent { asked: true }).await?;
-    let Answers { mut sources, folder } = answers;
-    let mut folders = Vec::new();
-    match folder.map(|folder| existing(Path::new(&folder))) {
-        None => {}
-        Some(Ok(folder)) => {
-            folders.push(folder);
-            sources.push("folders".into());
+    match &sources[..] {
+        [] => writeln!(out, "\nNothing is learned. `familiar learn sources` says yes later.\n")?,
+        sources => {
+            let sources = sources.join(" and ");
+            writeln!(out, "\nIt learns from {sources}. `familiar learn status` shows it.\n")?;
         }
-        Some(Err(failure)) => not_a_folder(&failure, out)?,
     }
-    if !folders.is_empty() {
-        let request = SourcesRequest { sources: sources.clone(), folders };
-        match client.post("learn/sources", &request).await {
-            Ok(_) => return agreed(&request.sources, out),
-            Err(failure) => not_a_folder(&failure, out)?,
+    Ok(())
+}
+
+async fn due(talk: &Talk<'_>) -> Outcome<bool> {
+    let mut client = connect(talk.paths, talk.start).await?;
+    // What is wrong with learning, or with the model, is told where it matters.
+    let Ok(status) = client.get("learn").await else { return Ok(false) };
+    let status: LearnStatus = decode(status)?;
+    let consent: Consent = decode(client.get("learn/consent").await?)?;
+    Ok(!consent.asked && status.sources.is_empty())
+}
+
+/// Tells the daemon, and gives what it learns from now. A folder that cannot be used takes nothing else along.
+async fn keep(client: &mut Client, answers: Answers, out: &mut impl Write) -> Outcome<Vec<String>> {
+    let Answers { sources, folder } = answers;
+    if let Some(folder) = folder {
+        let kept = match existing(Path::new(&folder)) {
+            Ok(folder) => {
+                let sources = sources.iter().cloned().chain(["folders".to_owned()]).collect();
+                let request = SourcesRequest { sources, folders: vec![folder] };
+                client.post("learn/sources", &request).await.map(|_| request.sources)
+            }
+            Err(failure) => Err(failure),
+        };
+        match kept {
+            Ok(sources) => return Ok(sources),
+            Err(failure) => {
+                writeln!(out, "{failure}")?;
+                writeln!(out, "Later: `familiar learn sources ... folders --folder PATH`.")?;
+            }
         }
-        sources.retain(|source| source != "folders");
     }
     if !sources.is_empty() {
-        client.post("learn/sources", &SourcesRequest { sources: sources.clone(), folders: Vec::new() }).await?;
+        let request = SourcesRequest { sources: sources.clone(), folders: Vec::new() };
+        client.post("learn/sources", &request).await?;
     }
-    agreed(&sources, out)
+    Ok(sources)
 }
 
 /// The question in plain words. `None`: the owner left before the end.
@@ -101,19 +124,6 @@ async fn put(
     write!(out, "{question}")?;
     out.flush()?;
     Ok(line().await)
-}
-
-fn not_a_folder(failure: &Failure, out: &mut impl Write) -> Outcome {
-    writeln!(out, "{failure}")?;
-    Ok(writeln!(out, "Later: `familiar learn sources ... folders --folder PATH`.")?)
-}
-
-fn agreed(sources: &[String], out: &mut impl Write) -> Outcome {
-    match sources {
-        [] => writeln!(out, "\nNothing is learned. `familiar learn sources` says yes later.\n")?,
-        sources => writeln!(out, "\nIt learns from {}. `familiar learn status` shows it.\n", sources.join(" and "))?,
-    }
-    Ok(())
 }
 
 #[cfg(test)]
