@@ -194,7 +194,7 @@ fn chat(home: &Home, lines: &str) -> String {
 
 fn talking() -> Home {
     let mut home = configured(SETTINGS);
-    let model = parrot(home.dir.path(), "polly", "yes", 512);
+    let model = parrot(home.dir.path(), "polly", "Yes.", 4096);
     home.start();
     adopt(&home, &model);
     home

@@ -80,6 +80,8 @@ pub async fn stream(
                 // Nothing streamed, for instance because the answer was made in one piece.
                 let rest = if printed { "" } else { &answer.answer };
                 writeln!(out, "{}", harmless(rest))?;
+                // Where nothing is looked up, no event began the answer.
+                *session = Some(answer.session.clone());
                 return Ok(*answer);
             }
             Some(AskEvent::Error(error)) => {
