@@ -122,6 +122,13 @@ fn an_adapter_goes_out_and_serves_elsewhere_beside_what_was_learned_there() {
     assert_eq!(asked(&home).1, "tiny-generation-1");
     home.ok(&["learn", "rollback", "1"]);
     assert_eq!(asked(&home), both);
+    // Where the settings name an adapter, that one alone serves; the file that went out is one, too.
+    home.ok(&["model", "use", "tiny", "--adapter", path(&folder.join("adapter.gguf"))]);
+    let said = asked(&home);
+    assert!(said.1 == "adapter" && said.0 != both.0 && said.0 != alone.0, "{said:?}");
+    assert!(home.ok(&["learn", "import", "--list"]).contains("not in use"));
+    home.ok(&["model", "use", "tiny", "--adapter", "personal"]);
+    assert_eq!(asked(&home), both);
     home.ok(&["learn", "import", "--remove", "tiny-generation-1"]);
     assert_eq!(asked(&home), alone);
 }

@@ -97,6 +97,8 @@ pub async fn learn_sources(State(door): State<Door>, body: Body<SourcesRequest>)
         return Err(Failure::new(ErrorCode::Usage, message));
     }
     join::command(&door.handles, |done| Control::SetLearning { sources, folders, done }).await?;
+    // Who says it by themselves need not be asked.
+    door.store.set_note(ASKED, "yes").await?;
     Ok(Json(door.handles.nights.status().await?))
 }
 

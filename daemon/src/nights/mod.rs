@@ -280,13 +280,17 @@ impl Inner {
     /// Works out which adapter serves, loads it beside what answers now, and then lets new requests go there. Requests
     /// under way end where they began, and no state is shared: each adapter has a process of its own.
     async fn follow(&self) -> Result<(), NightError> {
+        // Only what is loaded already is worth loading beforehand.
+        self.follow_with(self.rooms.engine.status().0.loaded).await
+    }
+
+    async fn follow_with(&self, loading: bool) -> Result<(), NightError> {
         let settings = self.rooms.settings.borrow().clone();
         let effective = self.effective_of(&settings).await?;
         if *self.effective.borrow() == effective {
             return Ok(());
         }
-        // Only what is loaded already is worth loading beforehand.
-        if self.rooms.engine.status().0.loaded {
+        if loading {
             self.rooms.engine.prepare(effective.clone()).await?;
         }
         let before = self.effective.send_replace(effective);

@@ -47,7 +47,12 @@ impl Nights {
             shelf.take(&signed, &base(&model), &name, request.scale.unwrap_or(SCALE))
         })
         .await?;
-        self.inner.follow().await?;
+        // It counts as taken in when llama.cpp took it: else the next answer would be the one to fail.
+        if let Err(error) = self.inner.follow_with(true).await {
+            let (shelf, name) = (self.inner.rooms.shelf.clone(), entry.name);
+            blocking(move || shelf.remove(&name)).await?;
+            return Err(error);
+        }
         Ok(self.shown_shared(entry).await)
     }
 
