@@ -4,7 +4,7 @@
 use crate::serving::parrot::parrot;
 use crate::serving::parrot::testkit::{Tiny, lora, tiny};
 use crate::serving::{adopt, configured};
-use crate::support::{BINARY, Home, path};
+use crate::support::{BINARY, Home, path, wait_for};
 use familiar::gate::{Check, Decision, Verdict};
 use familiar::generations::{Card, Generations, State};
 use familiar::learn::digest;
@@ -124,10 +124,12 @@ fn an_adapter_goes_out_and_serves_elsewhere_beside_what_was_learned_there() {
     assert_eq!(asked(&home), both);
     // Where the settings name an adapter, that one alone serves; the file that went out is one, too.
     home.ok(&["model", "use", "tiny", "--adapter", path(&folder.join("adapter.gguf"))]);
+    wait_for("the adapter that was set", || (home.status()["adapter"] == "adapter").then_some(()));
     let said = asked(&home);
     assert!(said.1 == "adapter" && said.0 != both.0 && said.0 != alone.0, "{said:?}");
     assert!(home.ok(&["learn", "import", "--list"]).contains("not in use"));
     home.ok(&["model", "use", "tiny", "--adapter", "personal"]);
+    wait_for("the personal adapter", || (home.status()["adapter"] == both.1).then_some(()));
     assert_eq!(asked(&home), both);
     home.ok(&["learn", "import", "--remove", "tiny-generation-1"]);
     assert_eq!(asked(&home), alone);
@@ -227,10 +229,10 @@ fn what_is_said_of_an_answer_is_kept_with_it() {
     ] {
         assert!(said.contains(words), "no {words:?} in {said}");
     }
-    home.ok(&["learn", "sources", "conversations", "corrections"]);
-    assert!(chat(&home, "Does it rain?\n/good\n").contains("it will be learned from"));
     // Nobody was asked, since nobody sat there.
     assert_eq!(home.http("GET", "/familiar/v1/learn/consent", None).1, r#"{"asked":false}"#);
+    home.ok(&["learn", "sources", "conversations", "corrections"]);
+    assert!(chat(&home, "Does it rain?\n/good\n").contains("it will be learned from"));
     let learning = &home.status()["learning"];
     assert_eq!(learning["sources"], json!(["conversations", "corrections"]));
     assert!(home.ok(&["status"]).contains("\nlearning "));
