@@ -7,6 +7,7 @@ mod hostile;
 mod hostile_guests;
 mod kills;
 mod learn;
+mod learning;
 mod live;
 mod plugins;
 mod rooms;

@@ -225,15 +225,12 @@ impl Engine {
     /// The model in use, loaded, and kept so until the returned value is dropped.
     pub async fn hold(&self) -> Result<Held, EngineError> {
         let host = self.host().await?;
-        Ok(Held { model: host.0.load().await?, _host: host })
+        Ok(Held { model: host.0.load().await?, host })
     }
 
     /// Starts an answer. Dropping it ends the model's work within a token.
     pub async fn generate(&self, request: Generate) -> Result<Generation, EngineError> {
-        let host = self.host().await?;
-        let model = host.0.load().await?;
-        let call = host.0.worker.call(Request::Generate(Box::new(request)), None, ANSWER_DEADLINE).await?;
-        Ok(Generation { model, call: Some(call), _host: host })
+        written(self.host().await?, request).await
     }
 
     /// The tokens that [`Engine::score`] would read.
@@ -478,7 +475,22 @@ fn no_worker() -> WorkerStatus {
 /// The model in use, which stays loaded as long as this lives.
 pub struct Held {
     pub model: ModelInfo,
-    _host: InUse,
+    host: InUse,
+}
+
+impl Held {
+    /// As [`Engine::generate`], with this model and its adapter, whatever the settings say by now: a turn that begins
+    /// on one generation ends on it.
+    pub async fn generate(&self, request: Generate) -> Result<Generation, EngineError> {
+        written(InUse::new(self.host.0.clone()), request).await
+    }
+}
+
+/// Starts an answer of this host's model.
+async fn written(host: InUse, request: Generate) -> Result<Generation, EngineError> {
+    let model = host.0.load().await?;
+    let call = host.0.worker.call(Request::Generate(Box::new(request)), None, ANSWER_DEADLINE).await?;
+    Ok(Generation { model, call: Some(call), _host: host })
 }
 
 /// An answer being written.

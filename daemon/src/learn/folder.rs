@@ -13,6 +13,7 @@ const MAGIC: &[u8; 20] = b"familiar checkpoint1";
 /// Digests of what the checkpoint belongs to, and of what it holds.
 const HEAD: u64 = MAGIC.len() as u64 + 32 + 32;
 
+const LOCK: &str = "lock";
 /// The adapter that a job begins with, if its spec names one.
 pub const START: &str = "start.gguf";
 
@@ -40,6 +41,18 @@ pub enum FolderError {
     Damaged(PathBuf),
 }
 
+/// Resolves when no process works on the folder; at once when there is no such folder.
+pub async fn released(folder: &Path) {
+    let lock = folder.join(LOCK);
+    let wait = tokio::task::spawn_blocking(move || {
+        // No lock file: nobody holds it. One that cannot be locked tells whoever uses the folder next.
+        if let Ok(file) = File::open(lock) {
+            let _ = file.lock();
+        }
+    });
+    let _ = wait.await;
+}
+
 /// The folder of one job, held by this process alone.
 #[derive(Debug)]
 pub struct Folder {
@@ -58,7 +71,7 @@ pub fn regular(file: &Path) -> io::Result<File> {
 impl Folder {
     /// Takes the folder. The kernel gives it back when the process ends, however it does.
     pub fn take(path: &Path) -> Result<Folder, FolderError> {
-        let file = path.join("lock");
+        let file = path.join(LOCK);
         let failed = |error| FolderError::Io { what: "cannot use", file: file.clone(), error };
         let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&file);
         let lock = lock.map_err(failed)?;

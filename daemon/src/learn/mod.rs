@@ -15,7 +15,7 @@ mod tokens;
 mod work;
 
 pub use familiar_trainer::recipe::Recipe;
-pub use folder::START;
+pub use folder::{START, released};
 pub use handle::{LearnError, Training};
 pub use make::{MakeError, make};
 pub use spec::{Keep, Long, Precision, Run, Spec};

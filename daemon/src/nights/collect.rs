@@ -37,7 +37,7 @@ pub(super) async fn collect(rooms: &Rooms, settings: &LearnConfig) -> Result<Col
     said(rooms, settings, &mut fresh).await?;
     let mut new = fresh.new;
     samples::hold_out(&mut new, settings.held_out);
-    rooms.store.remove_samples(fresh.outdated).await?;
+    rooms.store.outdate_samples(fresh.outdated).await?;
     collected.new = rooms.store.keep_samples(new).await?;
     Ok(collected)
 }

@@ -13,9 +13,11 @@ use crate::generations::{Card, State};
 use crate::learn::{self, Long, Spec, Training};
 use crate::protocol::frames::{Generate, Step};
 use crate::protocol::http::ModelEntry;
-use crate::samples::{self, Body, Sample, Shares, mix};
+use crate::samples::{self, Body, Lineage, Sample, Shares, mix};
+use crate::types::{Passage, ToolSpec};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use familiar_trainer::lora::Target;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -23,7 +25,7 @@ use tokio::sync::watch;
 /// What a candidate's effect is multiplied with, one after the other, until it loses too little to be refused.
 const SCALES: [f32; 3] = [1.0, 0.75, 0.5];
 /// Answers of the model as it came that it is held to.
-const REPLAYED: usize = 48;
+const REPLAYED: usize = 64;
 /// Tokens of a micro-batch, which is a step: many small steps learn more of little data (Schulman et al., "LoRA Without
 /// Regret", 2025).
 const MICRO_BATCH: usize = 512;
@@ -93,6 +95,9 @@ fn with_adapter(settings: &Config, adapter: &str) -> Arc<Config> {
 
 /// Goes on with the cycle under way, or begins one.
 pub(super) async fn run(inner: &Inner) -> Result<Outcome, NightError> {
+    let _alone = inner.cycle.lock().await;
+    // A trainer that was told to stop a moment ago may still be saving.
+    learn::released(&inner.job()).await;
     let desk = Desk::open(inner).await?;
     let done = steps(inner, &desk).await;
     desk.engine.unload().await;
@@ -212,6 +217,7 @@ async fn chosen(
         let rows = rows::of_sample(asking, sample).await?;
         if matches!(sample.body, Body::Own { .. }) { style.extend(rows) } else { distilled.extend(rows) }
     }
+    distilled = taking_turns(distilled, with_passages(asking, new).await?);
     let mut plain = Vec::new();
     for text in general() {
         plain.push(asking.held_to(&text, learn.kl).await?);
@@ -233,6 +239,31 @@ async fn chosen(
     let kinds = [distilled, style, replay];
     let rows = picks.iter().zip(&kinds).flat_map(|(picks, rows)| picks.iter().map(|&at| rows[at].clone()));
     Ok(rows.collect())
+}
+
+/// Every so many questions, one is learned with its passage among others too, to be answered from there and cited: what is
+/// learned by heart must not take the place of reading (RAFT: Zhang et al. 2024, arXiv 2403.10131).
+async fn with_passages(asking: &Asking<'_>, samples: &[&Sample]) -> Result<Vec<Row>, NightError> {
+    const EVERY: usize = 2;
+    let parts: Vec<_> = samples
+        .iter()
+        .filter_map(|sample| match &sample.body {
+            Body::Distilled { question, answer, heading, passage } => {
+                Some((question, answer, rows::passage(&sample.lineage, heading, passage)))
+            }
+            Body::Own { .. } | Body::Answer { .. } => None,
+        })
+        .collect();
+    let mut rows = Vec::new();
+    for (n, (question, answer, passage)) in parts.iter().enumerate().step_by(EVERY) {
+        let mut passages: Vec<Passage> =
+            (1..4).map(|step| parts[(n + step * parts.len() / 4) % parts.len()].2.clone()).collect();
+        passages.retain(|other| other.text != passage.text);
+        let place = n / EVERY % (passages.len() + 1);
+        passages.insert(place, passage.clone());
+        rows.push(asking.cited(question, passages, place + 1, answer).await?);
+    }
+    Ok(rows)
 }
 
 /// Text of nobody's in particular, that the model is to read as it did before: Familiar's own pages.
@@ -272,9 +303,11 @@ async fn own(inner: &Inner, desk: &Desk) -> Result<Vec<(Generate, String)>, Nigh
     let tools = inner.rooms.tools.specs(true).await;
     let samples = inner.rooms.store.samples().await?;
     let mut own = Vec::new();
-    for (n, prompt) in prompts(&asking, &samples, tools).into_iter().take(REPLAYED).enumerate() {
-        let sampled = Generate { sampling: measure::by_itself(n as u32 + 1), ..prompt.clone() };
-        let said = asking.say(sampled).await?;
+    for (n, prompt) in prompts(&asking, &samples, tools).into_iter().enumerate() {
+        // What it says of itself is varied; what it says of passages is what it would answer.
+        let grounded = prompt.messages.iter().any(|message| message.content.contains("Passages:"));
+        let sampling = if grounded { prompt.sampling.clone() } else { measure::by_itself(n as u32 + 1) };
+        let said = asking.say(Generate { sampling, ..prompt.clone() }).await?;
         if !said.trim().is_empty() {
             own.push((prompt, said));
         }
@@ -284,7 +317,7 @@ async fn own(inner: &Inner, desk: &Desk) -> Result<Vec<(Generate, String)>, Nigh
 }
 
 /// Questions of daily use: with passages that tell and that do not, with tools, and with nothing.
-fn prompts(asking: &Asking<'_>, samples: &[Sample], tools: Vec<crate::types::ToolSpec>) -> Vec<Generate> {
+fn prompts(asking: &Asking<'_>, samples: &[Sample], tools: Vec<ToolSpec>) -> Vec<Generate> {
     const TALK: [&str; 12] = [
         "Hello!",
         "What can you do?",
@@ -299,27 +332,45 @@ fn prompts(asking: &Asking<'_>, samples: &[Sample], tools: Vec<crate::types::Too
         "How do I add a folder?",
         "Summarise: Bread needs flour, water, salt and time. The dough rests for a night.",
     ];
-    let parts: Vec<_> = samples
+    let of_owner: Vec<_> = samples
         .iter()
         .filter_map(|sample| match &sample.body {
-            Body::Distilled { question, heading, passage, .. } => {
-                Some((question.as_str(), rows::passage(sample, heading, passage)))
+            Body::Distilled { question, heading, passage, .. } if !sample.held => {
+                Some((question.clone(), rows::passage(&sample.lineage, heading, passage)))
             }
-            Body::Own { .. } | Body::Answer { .. } => None,
+            Body::Distilled { .. } | Body::Own { .. } | Body::Answer { .. } => None,
         })
         .collect();
-    let mut prompts: Vec<Generate> = TALK.iter().map(|text| rows::plain(text)).collect();
-    let every = (parts.len() / 24).max(1);
-    for (n, (question, passage)) in parts.iter().enumerate().step_by(every) {
+    let of_pages = asked_of(&general());
+    let talk = TALK.iter().map(|text| rows::plain(text));
+    talk.chain(grounded(asking, &of_owner, &tools)).chain(grounded(asking, &of_pages, &tools)).collect()
+}
+
+/// Questions on pieces of text that are nobody's.
+fn asked_of(pieces: &[String]) -> Vec<(String, Passage)> {
+    let lineage = Lineage { source: String::new(), place: "familiar.md".into(), ..Lineage::default() };
+    let one = |piece: &String| {
+        let sentence = *samples::sentences(piece).iter().max_by_key(|sentence| sentence.len())?;
+        let question = samples::asked(sentence, "").into_iter().next()?;
+        Some((question, rows::passage(&lineage, "", piece)))
+    };
+    pieces.iter().filter_map(one).collect()
+}
+
+/// Prompts of the questions with their passages among others; every third time nothing tells, and every fourth time there
+/// are tools beside.
+fn grounded(asking: &Asking<'_>, parts: &[(String, Passage)], tools: &[ToolSpec]) -> Vec<Generate> {
+    let every = (parts.len() / (REPLAYED / 2)).max(1);
+    let prompt = |(n, (question, passage)): (usize, &(String, Passage))| {
         let other = |step: usize| parts[(n + step * every) % parts.len()].1.clone();
-        // Every third time nothing tells, and every fourth time there are tools beside.
-        let first = if n / every % 3 == 2 { other(3) } else { passage.clone() };
-        let mut passages = vec![other(1), first, other(2)];
+        let right = if n / every % 3 == 2 { other(3) } else { passage.clone() };
+        let mut passages = vec![other(1), other(2), other(4)];
+        passages.insert(n / every % 4, right);
         passages.dedup_by(|a, b| a.text == b.text);
-        let tools = if n / every % 4 == 3 { tools.clone() } else { Vec::new() };
-        prompts.push(asking.prompt(question, passages, tools));
-    }
-    prompts
+        let tools = if n / every % 4 == 3 { tools.to_vec() } else { Vec::new() };
+        asking.prompt(question, passages, tools)
+    };
+    parts.iter().enumerate().step_by(every).map(prompt).collect()
 }
 
 fn make_job(inner: &Inner, desk: &Desk, parent: Option<u32>, rows: &[Row]) -> Result<(), NightError> {
@@ -329,6 +380,7 @@ fn make_job(inner: &Inner, desk: &Desk, parent: Option<u32>, rows: &[Row]) -> Re
     spec.run.threads = learn.threads as usize;
     let recipe = &mut spec.recipe;
     (recipe.rank, recipe.alpha) = (learn.rank as usize, 2.0 * learn.rank as f32);
+    if let Ok(t) = std::env::var("LT") { recipe.targets = t.chars().map(|c| match c { 'q' => Target::Q, 'k' => Target::K, 'v' => Target::V, 'o' => Target::O, 'g' => Target::Gate, 'u' => Target::Up, _ => Target::Down }).collect(); }
     (recipe.learning_rate, recipe.epochs) = (learn.learning_rate, learn.epochs as usize);
     (recipe.tokens, recipe.accumulate) = (MICRO_BATCH, 1);
     let start = parent.map(|number| inner.adapter(number));

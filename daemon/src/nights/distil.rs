@@ -55,7 +55,7 @@ async fn by_model(
         return Ok(None);
     }
     // The model itself must find the answer with the text at hand.
-    let prompt = asking.prompt(&question, vec![passage(sample, heading, sentence)], Vec::new());
+    let prompt = asking.prompt(&question, vec![passage(&sample.lineage, heading, sentence)], Vec::new());
     let answer = collect::plain(&asking.say(prompt).await?);
     Ok(shares_words(&answer, sentence).then_some(question))
 }

@@ -3,7 +3,8 @@
 
 use super::{Inner, NightError, Nights, Phase, REBUILD};
 use crate::protocol::learn::ForgetProof;
-use crate::samples::Sample;
+use crate::learn;
+use crate::samples::{Lineage, Sample};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -30,9 +31,14 @@ impl Inner {
     async fn forget(&self, what: What) -> Result<Forgotten, NightError> {
         // A cycle under way may hold it in its job, its questions or its memory: it gives way as to a question.
         let _visit = self.rooms.presence.visit();
-        let samples = self.rooms.store.samples().await?;
+        let _alone = self.cycle.lock().await;
+        learn::released(&self.job()).await;
+        let store = &self.rooms.store;
+        let (samples, outdated) = (store.samples().await?, store.outdated_samples().await?);
+        let all = samples.iter().map(|sample| (&sample.id, &sample.lineage));
+        let all = all.chain(outdated.iter().map(|(id, lineage)| (id, lineage)));
         let gone: Vec<String> =
-            samples.iter().filter(|sample| concerns(&what, sample)).map(|sample| sample.id.clone()).collect();
+            all.filter(|(_, lineage)| concerns(&what, lineage)).map(|(id, _)| id.clone()).collect();
         let mut proof = ForgetProof { at: super::now(), what: named(&what), ..ForgetProof::default() };
         self.from_memory(&what, &mut proof).await?;
         proof.samples = self.rooms.store.remove_samples(gone).await?;
@@ -106,7 +112,7 @@ impl Inner {
 
     /// Looks again, everywhere.
     async fn check(&self, what: &What, remains: &[Sample], proof: &mut ForgetProof) -> Result<(), NightError> {
-        if !remains.iter().any(|sample| concerns(what, sample)) {
+        if !remains.iter().any(|sample| concerns(what, &sample.lineage)) {
             proof.checked.push("samples".into());
         }
         let gone: BTreeSet<&str> = proof.samples.iter().map(String::as_str).collect();
@@ -122,11 +128,11 @@ impl Inner {
     }
 }
 
-fn concerns(what: &What, sample: &Sample) -> bool {
-    let place = sample.lineage.place.as_str();
+fn concerns(what: &What, lineage: &Lineage) -> bool {
+    let place = lineage.place.as_str();
     match what {
-        What::Path(path) => sample.lineage.source == "folders" && Path::new(place).starts_with(path),
-        What::Session(session) => sample.lineage.source != "folders" && place == session,
+        What::Path(path) => lineage.source == "folders" && Path::new(place).starts_with(path),
+        What::Session(session) => lineage.source != "folders" && place == session,
         What::All => true,
     }
 }

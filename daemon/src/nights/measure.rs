@@ -113,7 +113,7 @@ async fn questions(
         Body::Own { .. } | Body::Answer { .. } => None,
     });
     for (sample, question, answer, heading, text) in put.take(QUESTIONS) {
-        let passages = if with_passage { vec![passage(sample, heading, text)] } else { Vec::new() };
+        let passages = if with_passage { vec![passage(&sample.lineage, heading, text)] } else { Vec::new() };
         let said = collect::plain(&asking.say(asking.prompt(question, passages, Vec::new())).await?);
         right.push(holds(&said, answer));
         answered.push(Answered { question: question.clone(), expected: answer.clone(), said });

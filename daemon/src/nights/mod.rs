@@ -163,6 +163,8 @@ struct Inner {
     /// The settings as the engine that answers sees them: with the generation that serves in place of `personal`.
     effective: watch::Sender<Arc<Config>>,
     phase: watch::Sender<Phase>,
+    /// Held by the cycle as long as it works, and by whoever must not meet it.
+    cycle: tokio::sync::Mutex<()>,
     /// Why it does not begin by itself, as of the last look.
     hindrance: Mutex<Option<Hindrance>>,
     /// How the last cycle ended, for whoever asks.
@@ -196,6 +198,7 @@ impl Nights {
             generations,
             effective,
             phase: watch::Sender::new(Phase::Idle),
+            cycle: tokio::sync::Mutex::default(),
             hindrance: Mutex::default(),
             last: Mutex::default(),
         });
@@ -214,6 +217,9 @@ impl Nights {
         }
         if self.inner.paused().await? {
             return Err(NightError::Paused);
+        }
+        if *self.inner.phase.borrow() != Phase::Idle {
+            return Err(NightError::Busy);
         }
         let (answer, ended) = oneshot::channel();
         self.orders.try_send(answer).map_err(|_| NightError::Busy)?;

@@ -4,12 +4,15 @@ use super::{NightError, Rooms};
 use crate::agent::{Action, Agent, Input, Profile};
 use crate::engine::{Engine, Output};
 use crate::protocol::frames::{Generate, ModelInfo, Score, Tokens};
-use crate::samples::{Body, Sample};
+use crate::samples::{Body, Lineage, Sample};
 use crate::types::{Label, Message, Passage, Role, ToolChoice, ToolSpec};
 use serde::Serialize;
 
 /// Tokens of an answer that the model gives for replay or for a look at it.
 const ANSWER: u32 = 96;
+
+/// Weight of a prompt's tokens where the model is held to what it was.
+const PROMPT: f32 = 0.2;
 
 /// One line of a job's data.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,10 +29,19 @@ fn is_zero(kl: &f32) -> bool {
 
 impl Row {
     /// The text after its prompt is learned, and that it ends.
-    fn learned(tokens: Tokens, kl: f32) -> Row {
+    fn learned(tokens: Tokens) -> Row {
+        Row::weighted(tokens, 0.0, 0.0)
+    }
+
+    /// The model is held to what it made of all of this; of the prompt too, since how it reads must stay as well.
+    fn held(tokens: Tokens, kl: f32) -> Row {
+        Row::weighted(tokens, PROMPT, kl)
+    }
+
+    fn weighted(tokens: Tokens, prompt_weight: f32, kl: f32) -> Row {
         let Tokens { prompt, text, end } = tokens;
         let learned = text.len() + usize::from(end.is_some());
-        let mut weights = vec![0.0; prompt.len()];
+        let mut weights = vec![prompt_weight; prompt.len()];
         weights.extend(std::iter::repeat_n(1.0, learned));
         Row { tokens: prompt.into_iter().chain(text).chain(end).collect(), weights, kl }
     }
@@ -65,13 +77,26 @@ impl<'a> Asking<'a> {
     pub async fn answer(&self, question: &str, answer: &str) -> Result<Row, NightError> {
         let prompt = self.prompt(question, Vec::new(), Vec::new());
         let tokens = self.engine.tokens(Score { prompt: Some(prompt), text: answer.into() }).await?;
-        Ok(Row::learned(tokens, 0.0))
+        Ok(Row::learned(tokens))
+    }
+
+    /// The row that teaches an answer from passage `number`, from 1, with its mark.
+    pub async fn cited(
+        &self,
+        question: &str,
+        passages: Vec<Passage>,
+        number: usize,
+        answer: &str,
+    ) -> Result<Row, NightError> {
+        let text = if self.profile.quotes { format!("[{number}] {answer}") } else { format!("{answer} [{number}]") };
+        let prompt = self.prompt(question, passages, Vec::new());
+        Ok(Row::learned(self.engine.tokens(Score { prompt: Some(prompt), text }).await?))
     }
 
     /// The row that teaches a text by itself.
     pub async fn text(&self, text: &str) -> Result<Row, NightError> {
         let tokens = self.engine.tokens(Score { prompt: None, text: text.into() }).await?;
-        Ok(Row::learned(tokens, 0.0))
+        Ok(Row::learned(tokens))
     }
 
     /// What the model says to a prompt.
@@ -89,13 +114,13 @@ impl<'a> Asking<'a> {
     /// The row by which the model is held to what it makes of a text of nobody's.
     pub async fn held_to(&self, text: &str, kl: f32) -> Result<Row, NightError> {
         let tokens = self.engine.tokens(Score { prompt: None, text: text.into() }).await?;
-        Ok(Row::learned(tokens, kl))
+        Ok(Row::held(tokens, kl))
     }
 
     /// The row by which the model is held to what it says by itself.
     pub async fn replayed(&self, prompt: Generate, said: &str, kl: f32) -> Result<Row, NightError> {
         let tokens = self.engine.tokens(Score { prompt: Some(prompt), text: said.into() }).await?;
-        Ok(Row::learned(tokens, kl))
+        Ok(Row::held(tokens, kl))
     }
 }
 
@@ -126,9 +151,9 @@ pub(super) fn plain(question: &str) -> Generate {
 }
 
 /// A sample's text as a passage that was found.
-pub(super) fn passage(sample: &Sample, heading: &str, text: &str) -> Passage {
+pub(super) fn passage(lineage: &Lineage, heading: &str, text: &str) -> Passage {
     Passage {
-        path: sample.lineage.place.clone(),
+        path: lineage.place.clone(),
         title: heading.into(),
         breadcrumb: heading.into(),
         text: text.into(),
@@ -136,7 +161,7 @@ pub(super) fn passage(sample: &Sample, heading: &str, text: &str) -> Passage {
         end: text.len() as u64,
         line: 1,
         page: None,
-        hash: sample.lineage.version.clone(),
+        hash: lineage.version.clone(),
         score: 1.0,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{History, Inner, SessionError};
 use crate::agent::{Action, Agent, Answer, Input, Profile, ToolOutcome};
-use crate::engine::{EngineError, Output};
+use crate::engine::{EngineError, Held, Output};
 use crate::protocol::frames::{Fault, Generate, ModelInfo};
 use crate::protocol::http::{AskEvent, AskRequest, AskResponse, ErrorBody, ErrorCode, ToolCallReport};
 use crate::store::Turn;
@@ -40,7 +40,7 @@ pub(super) async fn run(
                 send(events, started).await;
                 actions.extend(agent.step(Input::Retrieved(passages)));
             }
-            Action::Generate(prompt) => actions.extend(generate(rooms, &mut agent, *prompt, events).await?),
+            Action::Generate(prompt) => actions.extend(generate(&held, &mut agent, *prompt, events).await?),
             Action::Emit(text) => send(events, AskEvent::Text { text }).await,
             Action::CallTool(call, label) => {
                 send(events, AskEvent::ToolCall { name: call.name.clone(), arguments: json(&call) }).await;
@@ -83,12 +83,12 @@ async fn execute(
 
 /// Runs one generation, passing its text through the agent as it comes.
 async fn generate(
-    rooms: &Inner,
+    held: &Held,
     agent: &mut Agent,
     prompt: Generate,
     events: &Events,
 ) -> Result<Vec<Action>, ErrorBody> {
-    let mut generation = rooms.engine.generate(prompt).await.map_err(|e| e.body())?;
+    let mut generation = held.generate(prompt).await.map_err(|e| e.body())?;
     while let Some(output) = generation.next().await {
         let input = match output {
             Ok(Output::Started { .. }) => continue,

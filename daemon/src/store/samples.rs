@@ -75,11 +75,43 @@ impl Store {
                     .query_map([&id], |row| row.get(0))?
                     .collect::<Result<_, _>>()?;
                 change.execute("DELETE FROM samples WHERE id = ?1 OR parent = ?1", [&id])?;
+                let before = change.execute("DELETE FROM outdated_samples WHERE id = ?1", [&id])?;
                 gone.extend(found);
+                gone.extend((before > 0).then_some(id));
             }
             change.commit()?;
             checkpoint(db)?;
             Ok(gone)
+        })
+        .await
+    }
+
+    /// Removes samples whose text no longer stands where it did, with all that was made from them, and keeps their ids and
+    /// places: a generation may have seen them.
+    pub async fn outdate_samples(&self, ids: Vec<String>) -> Result<(), StoreError> {
+        self.with(move |db| {
+            let change = db.transaction()?;
+            for id in ids {
+                change.execute(
+                    "INSERT OR IGNORE INTO outdated_samples (id, source, place)
+                     SELECT id, source, place FROM samples WHERE id = ?1 OR parent = ?1",
+                    [&id],
+                )?;
+                change.execute("DELETE FROM samples WHERE id = ?1 OR parent = ?1", [&id])?;
+            }
+            change.commit()
+        })
+        .await
+    }
+
+    /// Ids of samples that once stood in a source, and where.
+    pub async fn outdated_samples(&self) -> Result<Vec<(String, Lineage)>, StoreError> {
+        self.with(|db| {
+            let mut query = db.prepare_cached("SELECT id, source, place FROM outdated_samples ORDER BY id")?;
+            let row = |row: &Row<'_>| {
+                Ok((row.get(0)?, Lineage { source: row.get(1)?, place: row.get(2)?, ..Lineage::default() }))
+            };
+            query.query_map([], row)?.collect()
         })
         .await
     }

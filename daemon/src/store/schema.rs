@@ -83,6 +83,11 @@ const STEPS: [&str; 3] = [
         body TEXT NOT NULL
     ) STRICT;
     CREATE INDEX samples_by_parent ON samples (parent);
+    CREATE TABLE outdated_samples (
+        id TEXT NOT NULL PRIMARY KEY,
+        source TEXT NOT NULL,
+        place TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
     CREATE TABLE signals (
         turn INTEGER NOT NULL PRIMARY KEY REFERENCES turns (id) ON DELETE CASCADE,
         kind TEXT NOT NULL,
