@@ -12,5 +12,6 @@ mod live;
 mod plugins;
 mod rooms;
 mod serving;
+mod sharing;
 mod support;
 mod worker;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every room with the rooms that it may use. Below, a folder or file of `daemon/src` is a room.
-const ALLOWED: [(&str, &[&str]); 34] = [
+const ALLOWED: [(&str, &[&str]); 36] = [
     ("types", &[]),
     ("protocol", &["types"]),
     ("config", &[]),
@@ -14,6 +14,7 @@ const ALLOWED: [(&str, &[&str]); 34] = [
     ("memory", &[]),
     ("disk", &[]),
     ("clock", &[]),
+    ("keys", &[]),
     ("gate", &[]),
     ("generations", &["disk", "gate"]),
     ("idle", &["config", "clock", "disk"]),
@@ -29,8 +30,9 @@ const ALLOWED: [(&str, &[&str]); 34] = [
     // `extract` only in tests, where documents are read in process.
     ("index", &["types", "protocol", "config", "disk", "policy", "memory", "worker", "extract"]),
     ("samples", &["scrub"]),
+    ("sharing", &["protocol", "disk", "keys", "learn", "testkit"]),
     ("store", &["types", "protocol", "samples"]),
-    ("plugins", &["types", "protocol", "disk", "memory", "policy", "worker"]),
+    ("plugins", &["types", "protocol", "disk", "keys", "memory", "policy", "worker"]),
     ("egress", &["protocol", "policy"]),
     // The store keeps where the log ends.
     ("audit", &["types", "protocol", "store"]),
@@ -59,7 +61,7 @@ const ALLOWED: [(&str, &[&str]); 34] = [
         "nights",
         &[
             "types", "protocol", "config", "agent", "clock", "disk", "engine", "eval", "gate", "generations", "idle",
-            "index", "learn", "report", "samples", "scrub", "store", "tools",
+            "index", "learn", "report", "samples", "scrub", "sharing", "store", "tools",
         ],
     ),
     (
@@ -82,10 +84,13 @@ const ALLOWED: [(&str, &[&str]); 34] = [
             // Only in tests, which begin all rooms.
             "idle",
             "index",
+            "keys",
             "nights",
             "plugins",
             "policy",
             "session",
+            // Only in tests, too.
+            "sharing",
             "store",
             "tools",
             "worker",
@@ -107,6 +112,7 @@ const ALLOWED: [(&str, &[&str]); 34] = [
             "nights",
             "plugins",
             "session",
+            "sharing",
             "store",
             "tools",
             "worker",
@@ -115,8 +121,8 @@ const ALLOWED: [(&str, &[&str]); 34] = [
     (
         "cli",
         &[
-            "types", "protocol", "config", "audit", "daemon", "engine", "eval", "extract", "learn",
-            "plugins", "policy", "worker",
+            "types", "protocol", "config", "audit", "daemon", "engine", "eval", "extract", "idle", "keys",
+            "learn", "plugins", "policy", "sharing", "worker",
         ],
     ),
     ("main", &["cli"]),

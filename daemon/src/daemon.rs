@@ -14,6 +14,7 @@ use crate::nights::{self, Nights};
 use crate::plugins::{Plugins, Runtime};
 use crate::protocol::http::{ErrorBody, ErrorCode};
 use crate::session::Sessions;
+use crate::sharing::Shelf;
 use crate::store::Store;
 use crate::tools::{Rooms, Tools};
 use crate::worker::{Jail, Kind, Spec, Worker};
@@ -110,6 +111,7 @@ async fn serve(paths: Paths, config: Config) -> anyhow::Result<()> {
         tools: tools.clone(),
         settings: config.clone(),
         presence: presence.clone(),
+        shelf: Shelf::new(paths.adapters()),
     };
     let nights =
         Nights::begin(rooms, paths.nights(), paths.generations(), effective, stop.subscribe()).await?;

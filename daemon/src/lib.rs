@@ -20,6 +20,7 @@ pub mod gate;
 pub mod generations;
 pub mod idle;
 pub mod index;
+pub mod keys;
 pub mod learn;
 mod llama;
 pub mod memory;
@@ -31,6 +32,7 @@ pub mod report;
 pub mod samples;
 pub mod scrub;
 pub mod session;
+pub mod sharing;
 pub mod store;
 #[cfg(test)]
 mod testkit;

@@ -152,7 +152,7 @@ pub async fn index_roots(State(door): State<Door>) -> Answer<Roots> {
     (status = "default", body = ErrorBody)
 ))]
 pub async fn status(State(door): State<Door>) -> Answer<Status> {
-    Ok(Json(join::status(&door.handles)))
+    Ok(Json(join::status(&door.handles).await))
 }
 
 /// Ends the daemon; running answers get a moment.

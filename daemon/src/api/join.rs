@@ -157,7 +157,7 @@ async fn settle(handles: &Handles, request: &PathRequest) {
     }
 }
 
-pub fn status(handles: &Handles) -> Status {
+pub async fn status(handles: &Handles) -> Status {
     let (model, engine) = handles.engine.status();
     Status {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -168,7 +168,8 @@ pub fn status(handles: &Handles) -> Status {
         model,
         adapter: handles.engine.adapter(),
         index: handles.index.status(),
-        learning: None,
+        // Without a model there is nothing to tell of it, and the rest is told all the same.
+        learning: handles.nights.status().await.ok(),
         warnings: Vec::new(),
     }
 }

@@ -8,12 +8,15 @@ use crate::daemon::Control;
 use crate::nights::{NightError, What};
 use crate::protocol::http::{Done, ErrorBody, ErrorCode};
 use crate::protocol::learn::{
-    ForgetProof, ForgetRequest, History, LearnOutcome, LearnStatus, RememberRequest, RollbackRequest, RolledBack,
+    Consent, ForgetProof, ForgetRequest, History, LearnOutcome, LearnStatus, RememberRequest, RollbackRequest, RolledBack,
     SignalKept, SignalKind, SignalRequest, SourcesRequest,
 };
 use axum::Json;
 use axum::extract::State;
 use std::path::PathBuf;
+
+/// The note in the store that the owner was asked what may be learned from.
+const ASKED: &str = "learn.asked";
 
 type Answer<T> = Result<Json<T>, Failure>;
 type Body<T> = Result<JsonBody<T>, BodyError>;
@@ -94,7 +97,28 @@ pub async fn learn_sources(State(door): State<Door>, body: Body<SourcesRequest>)
         return Err(Failure::new(ErrorCode::Usage, message));
     }
     join::command(&door.handles, |done| Control::SetLearning { sources, folders, done }).await?;
+    // Who says it by themselves need not be asked.
+    door.store.set_note(ASKED, "yes").await?;
     Ok(Json(door.handles.nights.status().await?))
+}
+
+/// Whether the owner was asked already what may be learned from.
+#[utoipa::path(get, path = "/familiar/v1/learn/consent", tag = "familiar", responses(
+    (status = 200, body = Consent), (status = "default", body = ErrorBody)
+))]
+pub async fn learn_consent(State(door): State<Door>) -> Answer<Consent> {
+    let asked = door.store.note(ASKED).await?.is_some_and(|value| !value.is_empty());
+    Ok(Json(Consent { asked }))
+}
+
+/// Keeps that the owner was asked; what they said yes to goes to `learn/sources`.
+#[utoipa::path(post, path = "/familiar/v1/learn/consent", tag = "familiar", request_body = Consent, responses(
+    (status = 200, body = Consent), (status = "default", body = ErrorBody)
+))]
+pub async fn learn_asked(State(door): State<Door>, body: Body<Consent>) -> Answer<Consent> {
+    let JsonBody(consent) = body?;
+    door.store.set_note(ASKED, if consent.asked { "yes" } else { "" }).await?;
+    Ok(Json(consent))
 }
 
 /// A page about all that was learned, as one text of HTML.

@@ -12,6 +12,7 @@ pub mod openai;
 mod owner;
 mod plugins;
 mod serve;
+mod share;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -93,7 +94,11 @@ fn routes() -> OpenApiRouter<Door> {
         .routes(routes!(learn::learn_pause))
         .routes(routes!(learn::learn_resume))
         .routes(routes!(learn::learn_sources))
+        .routes(routes!(learn::learn_consent, learn::learn_asked))
         .routes(routes!(learn::learn_report))
+        .routes(routes!(share::shared, share::take_shared))
+        .routes(routes!(share::inspect_shared))
+        .routes(routes!(share::give_up_shared))
         .routes(routes!(learn::signal))
         .routes(routes!(learn::remember))
         .routes(routes!(learn::forget))

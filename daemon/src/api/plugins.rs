@@ -377,6 +377,6 @@ fn entry(door: &Door, plugin: &Installed) -> PluginEntry {
     entry
 }
 
-fn author(author: plugins::keys::Author) -> PluginAuthor {
+fn author(author: crate::keys::Author) -> PluginAuthor {
     PluginAuthor { fingerprint: author.fingerprint(), key: author.to_string() }
 }

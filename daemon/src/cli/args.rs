@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 mod learn;
 
-pub use learn::{Adapter, Forget, Learn, NewJob, Now, Sources};
+pub use learn::{Adapter, Export, Forget, Import, Learn, NewJob, Now, Sources};
 
 /// A personal AI agent that answers from your own files, on your own machine
 #[derive(Debug, Parser)]
@@ -391,5 +391,18 @@ mod tests {
     fn no_start_may_stand_anywhere() {
         assert!(parse("familiar --no-start status").unwrap().no_start);
         assert!(parse("familiar index list --json --no-start").unwrap().no_start);
+    }
+
+    #[test]
+    fn what_goes_out_may_be_named_or_is_what_serves() {
+        let export = |line: &str| match parse(line).unwrap().command {
+            Command::Learn(Learn::Export(export)) => (export.generation, export.folder),
+            _ => panic!("{line}"),
+        };
+        assert_eq!(export("familiar learn export out"), (None, "out".into()));
+        assert_eq!(export("familiar learn export 3 out"), (Some(3), "out".into()));
+        assert!(parse("familiar learn export").is_err() && parse("familiar learn import").is_err());
+        assert!(parse("familiar learn import --list").is_ok() && parse("familiar learn import in").is_ok());
+        assert!(parse("familiar learn import in --remove x").is_err());
     }
 }

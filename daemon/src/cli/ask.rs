@@ -1,10 +1,10 @@
-//! `ask` and `chat`: the answer as it is made, then what it stands on. The daemon does the thinking;
-//! leaving in the middle tells it to stop.
+//! `ask`: the answer as it is made, then what it stands on. The daemon does the thinking; leaving in the middle tells
+//! it to stop.
 
 use super::approvals::Desk;
 use super::args;
 use super::client::Events;
-use super::exit::{Exit, Failure, Outcome};
+use super::exit::{Failure, Outcome};
 use super::output::{self, Look, harmless, one_line};
 use super::start::connect;
 use crate::config::paths::Paths;
@@ -36,7 +36,7 @@ pub async fn ask(paths: &Paths, start: bool, args: args::Ask, out: &mut impl Wri
 
 /// Prints a streamed answer until it is complete, and puts to the owner what it waits for. `session` is known
 /// as soon as the daemon has one.
-async fn stream(
+pub async fn stream(
     mut events: Events,
     session: &mut Option<String>,
     out: &mut impl Write,
@@ -80,6 +80,8 @@ async fn stream(
                 // Nothing streamed, for instance because the answer was made in one piece.
                 let rest = if printed { "" } else { &answer.answer };
                 writeln!(out, "{}", harmless(rest))?;
+                // Where nothing is looked up, no event began the answer.
+                *session = Some(answer.session.clone());
                 return Ok(*answer);
             }
             Some(AskEvent::Error(error)) => {
@@ -96,7 +98,7 @@ async fn stream(
 }
 
 /// What follows the answer: citations, what was left out, and on a terminal how fast it was.
-fn footer(answer: &AskResponse, out: &mut impl Write, notes: &mut impl Write, look: Look) -> Outcome {
+pub fn footer(answer: &AskResponse, out: &mut impl Write, notes: &mut impl Write, look: Look) -> Outcome {
     if !answer.citations.is_empty() {
         writeln!(out)?;
     }
@@ -128,78 +130,6 @@ fn citation_line(citation: &Citation, look: Look) -> String {
         if citation.stale { look.yellow(" (stale: the file has changed since)") } else { String::new() };
     let quote = one_line(&citation.quote, QUOTE);
     format!("[{n}] {}{page}{stale}  \"{quote}\"", look.bold(&format!("{path}:{line}")))
-}
-
-/// `familiar chat`: one question a line until the end of input or /quit.
-pub async fn chat(paths: &Paths, start: bool, args: args::Chat, out: &mut impl Write, look: Look) -> Outcome {
-    // Says at once what is wrong with the daemon, not after the first question.
-    drop(connect(paths, start).await?);
-    let mut session = args.session;
-    let mut desk = Desk::talking(paths, look);
-    loop {
-        desk.news(&mut io::stderr()).await?;
-        prompt(out, look)?;
-        let line = tokio::select! {
-            line = desk.typed() => line,
-            _ = tokio::signal::ctrl_c() => None,
-        };
-        let question = match line.as_deref().map(str::trim) {
-            None | Some("/quit" | "/exit") => break,
-            Some("") => continue,
-            Some("/help") => {
-                writeln!(out, "Ask a question; Ctrl-C stops an answer; /quit leaves.")?;
-                continue;
-            }
-            Some(question) => question.to_owned(),
-        };
-        let answered = tokio::select! {
-            answered = turn(paths, start, question, (&mut session, &mut desk), out, look) => Some(answered),
-            _ = tokio::signal::ctrl_c() => None,
-        };
-        match answered {
-            Some(Ok(())) => {}
-            None => writeln!(out, "\n{}", look.dim("(stopped)"))?,
-            Some(Err(Failure::Told { exit: Exit::Failed | Exit::Busy, message })) => {
-                writeln!(io::stderr(), "familiar: {message}")?;
-            }
-            Some(Err(failure)) => return Err(failure),
-        }
-    }
-    if let Some(session) = session {
-        let session = one_line(&session, 200);
-        writeln!(
-            out,
-            "\n{}",
-            look.dim(&format!("This conversation goes on with: familiar chat --session {session}"))
-        )?;
-    }
-    Ok(())
-}
-
-/// One question of a chat.
-async fn turn(
-    paths: &Paths,
-    start: bool,
-    question: String,
-    (session, desk): (&mut Option<String>, &mut Desk<'_>),
-    out: &mut impl Write,
-    look: Look,
-) -> Outcome {
-    let request = AskRequest { question, session: session.clone(), stream: true, no_tools: false };
-    let mut client = connect(paths, start).await?;
-    let events = client.events("ask", &request).await?;
-    desk.start_anew();
-    let notes = &mut io::stderr();
-    let answer = stream(events, session, out, notes, desk, look).await?;
-    footer(&answer, out, notes, look)
-}
-
-fn prompt(out: &mut impl Write, look: Look) -> Outcome {
-    if look.terminal {
-        write!(out, "{}", look.bold("> "))?;
-        out.flush()?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod ask;
 mod audit;
 mod bench;
 mod bench_model;
+mod chat;
 mod client;
 mod doctor;
 mod exit;
@@ -18,6 +19,7 @@ mod output;
 mod plugin;
 mod search;
 mod settings;
+mod share;
 mod sse;
 mod start;
 mod status;
@@ -65,7 +67,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Doctor(json) => wait(doctor::doctor(&paths()?, json.json, out, look)),
         Command::Stop => wait(status::stop(&paths()?, out)),
         Command::Ask(args) => wait(ask::ask(&paths()?, start, args, out, look)),
-        Command::Chat(args) => wait(ask::chat(&paths()?, start, args, out, look)),
+        Command::Chat(args) => wait(chat::chat(&paths()?, start, args, out, look)),
         Command::Index(args) => wait(index::index(&paths()?, start, args, out, look)),
         Command::Search(args) => wait(search::search(&paths()?, start, args, out, look)),
         Command::Approvals(args) => wait(approvals::approvals(&paths()?, start, args, out, look)),

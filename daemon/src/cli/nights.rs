@@ -4,6 +4,7 @@ use super::args;
 use super::client::decode;
 use super::exit::{Failure, Outcome};
 use super::output::{self, Look, count, duration, one_line};
+use super::share;
 use super::start::connect;
 use crate::config::paths::Paths;
 use crate::protocol::learn::{
@@ -30,6 +31,8 @@ pub async fn learn(
         args::Learn::Pause => order(paths, start, "learn/pause", "Learning is paused.", out).await?,
         args::Learn::Resume => order(paths, start, "learn/resume", "Learning goes on.", out).await?,
         args::Learn::Report { file } => report(paths, start, &file, out).await?,
+        args::Learn::Export(args) => share::export(paths, start, args, out).await?,
+        args::Learn::Import(args) => share::import(paths, start, args, out, look).await?,
         other => return Ok(Some(other)),
     }
     Ok(None)
@@ -209,7 +212,7 @@ pub async fn forget(paths: &Paths, start: bool, args: args::Forget, out: &mut im
     if args.json.json { output::json(out, &proof) } else { forgotten(&proof, out) }
 }
 
-fn forgotten(proof: &ForgetProof, out: &mut impl Write) -> Outcome {
+pub fn forgotten(proof: &ForgetProof, out: &mut impl Write) -> Outcome {
     writeln!(out, "Forgotten: {}.", one_line(&proof.what, 4096))?;
     let samples = count(proof.samples.len() as u64, "sample", "samples");
     let turns = count(proof.turns, "answer", "answers");

@@ -60,6 +60,9 @@ fn render(status: &Status, out: &mut impl Write, look: Look) -> Outcome {
     let documents = count(index.documents, "document", "documents");
     let (pending, failed) = (index.pending, index.failed.len());
     writeln!(out, "index    {documents}, {}, {pending} pending, {failed} failed", bytes(index.bytes))?;
+    if let Some(learning) = &status.learning {
+        writeln!(out, "learning {}", one_line(&learning.says, 200))?;
+    }
     for worker in workers {
         worker_line(worker, out, look)?;
     }
@@ -90,6 +93,7 @@ mod tests {
     use super::super::output::PLAIN;
     use super::*;
     use crate::protocol::http::{IndexStatus, ModelStatus};
+    use crate::protocol::learn::LearnStatus;
     use expect_test::expect;
 
     #[test]
@@ -111,7 +115,10 @@ mod tests {
             model: ModelStatus { name: "ember".into(), loaded: true, context: Some(2048) },
             adapter: None,
             index: IndexStatus { documents: 5120, bytes: 34_000_000, pending: 2, ..IndexStatus::default() },
-            learning: None,
+            learning: Some(LearnStatus {
+                says: "3 new samples are there; a cycle begins with 12.".into(),
+                ..LearnStatus::default()
+            }),
             warnings: vec!["config.toml:1: `x` is not a setting".into()],
         };
         let mut out = Vec::new();
@@ -120,6 +127,7 @@ mod tests {
             familiar 0.1.0  pid 7, up 1 h 1 min, 42 MB
             model    ember (loaded, 2048 tokens of context)
             index    5,120 documents, 34 MB, 2 pending, 0 failed
+            learning 3 new samples are there; a cycle begins with 12.
             worker   engine running, pid 9, 120 MB
             worker   extract backing_off, 1 restart
                      not jailed: landlock: not enabled

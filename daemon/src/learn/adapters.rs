@@ -72,6 +72,35 @@ pub fn export(path: &Path, base: &Base<'_>, folder: &Path) -> Result<(), CarryEr
     with_model(base, |model| adapter::export(&adapter, heads(model), base.name, folder).map_err(of(path)))?
 }
 
+/// Writes the same adapter without what it tells of the data that it was trained on.
+pub fn without_data(path: &Path, base: &Base<'_>, to: &Path) -> Result<Description, CarryError> {
+    let (adapter, meta) = load(path)?;
+    meta.check_base(base.digest).map_err(of(path))?;
+    let meta = Meta { manifest: String::new(), recipe: without_digests(meta.recipe), ..meta };
+    adapter::save(&adapter, &meta, to).map_err(of(to))?;
+    info(to)
+}
+
+/// Whether the adapter was made on this model and has factors for nothing that the model lacks.
+pub fn check(path: &Path, base: &Base<'_>) -> Result<(), CarryError> {
+    let (adapter, meta) = load(path)?;
+    meta.check_base(base.digest).map_err(of(path))?;
+    with_model(base, |model| adapter::check_fits(&adapter, &model.sites(&Target::ALL)).map_err(of(path)))?
+}
+
+/// A merged adapter's recipe tells the digest of each part's data.
+fn without_digests(recipe: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match recipe {
+        Value::Object(fields) => {
+            let kept = fields.into_iter().filter(|(name, _)| name != "manifest");
+            kept.map(|(name, value)| (name, without_digests(value))).collect()
+        }
+        Value::Array(items) => items.into_iter().map(without_digests).collect(),
+        plain => plain,
+    }
+}
+
 /// Makes an adapter at `to` from a PEFT folder.
 pub fn import(folder: &Path, base: &Base<'_>, to: &Path) -> Result<(), CarryError> {
     with_model(base, |model| {

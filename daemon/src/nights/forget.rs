@@ -52,6 +52,8 @@ impl Inner {
         // What is left in the memory of a model's process is its KV state.
         self.rooms.engine.unload().await;
         self.follow().await?;
+        // What was merged with others' adapters holds it, too.
+        self.sweep_stacks("");
         let remains = self.rooms.store.samples().await?;
         proof.rebuild = !proof.retired.is_empty() && remains.iter().any(|sample| !sample.held);
         if proof.rebuild {

@@ -11,6 +11,7 @@ mod live;
 mod measure;
 mod received;
 mod rows;
+mod shared;
 mod show;
 mod story;
 
@@ -25,6 +26,7 @@ use crate::idle::{Hindrance, Presence};
 use crate::index::{Index, IndexError};
 use crate::learn::{LearnError, MakeError};
 use crate::protocol::http::{ErrorBody, ErrorCode, ModelEntry};
+use crate::sharing::{SharingError, Shelf};
 use crate::store::{Store, StoreError};
 use crate::tools::Tools;
 use std::io;
@@ -75,6 +77,8 @@ pub enum NightError {
     Make(#[from] MakeError),
     #[error(transparent)]
     Generations(#[from] GenerationsError),
+    #[error(transparent)]
+    Sharing(#[from] SharingError),
     #[error("the adapter could not be read: {0}")]
     Adapter(#[from] io::Error),
     #[error("the adapter could not be made weaker: {0}")]
@@ -89,6 +93,10 @@ impl NightError {
             NightError::Busy | NightError::Paused | NightError::Stopping => ErrorCode::Busy,
             NightError::NoGeneration(_) | NightError::Generations(GenerationsError::NotFound(_)) => ErrorCode::NotFound,
             NightError::Generations(_) => ErrorCode::Usage,
+            NightError::Sharing(SharingError::NotFound(_) | SharingError::NoManifest(_)) => ErrorCode::NotFound,
+            NightError::Sharing(SharingError::Signature(_) | SharingError::Changed { .. }) => ErrorCode::Denied,
+            NightError::Sharing(SharingError::Io { .. } | SharingError::Record { .. }) => ErrorCode::Failed,
+            NightError::Sharing(_) => ErrorCode::Usage,
             NightError::Engine(error) => return error.body(),
             NightError::Learn(error) => return error.body(),
             _ => ErrorCode::Failed,
@@ -107,6 +115,8 @@ pub struct Rooms {
     /// What the owner set.
     pub settings: watch::Receiver<Arc<Config>>,
     pub presence: Presence,
+    /// Adapters of others.
+    pub shelf: Shelf,
 }
 
 /// What the cycle is at.
@@ -276,16 +286,21 @@ impl Inner {
     /// Works out which adapter serves, loads it beside what answers now, and then lets new requests go there. Requests
     /// under way end where they began, and no state is shared: each adapter has a process of its own.
     async fn follow(&self) -> Result<(), NightError> {
+        // Only what is loaded already is worth loading beforehand.
+        self.follow_with(self.rooms.engine.status().0.loaded).await
+    }
+
+    async fn follow_with(&self, loading: bool) -> Result<(), NightError> {
         let settings = self.rooms.settings.borrow().clone();
         let effective = self.effective_of(&settings).await?;
         if *self.effective.borrow() == effective {
             return Ok(());
         }
-        // Only what is loaded already is worth loading beforehand.
-        if self.rooms.engine.status().0.loaded {
+        if loading {
             self.rooms.engine.prepare(effective.clone()).await?;
         }
-        self.effective.send_replace(effective);
+        let before = self.effective.send_replace(effective);
+        self.sweep_stacks(&before.model.adapter);
         Ok(())
     }
 
@@ -293,17 +308,18 @@ impl Inner {
         if settings.model.adapter != PERSONAL {
             return Ok(settings.clone());
         }
-        let any = self.generations().any();
-        let serving = match any {
-            // The model's digest is only needed where there is something to find by it.
-            true => self.serving(&self.model(settings).await?.hash),
+        // The model's digest is only needed where there is something to find by it.
+        let any = self.generations().any() || !self.rooms.shelf.is_empty();
+        let adapter = match any {
+            true => {
+                let base = self.model(settings).await?.hash;
+                self.stacked(&base, self.serving(&base)).await
+            }
             false => None,
         };
         let mut config = Config::clone(settings);
-        config.model.adapter = match serving {
-            Some(card) => self.adapter(card.number).to_string_lossy().into_owned(),
-            None => adapters::NONE.into(),
-        };
+        config.model.adapter =
+            adapter.map_or(adapters::NONE.into(), |path| path.to_string_lossy().into_owned());
         Ok(Arc::new(config))
     }
 
@@ -314,9 +330,8 @@ impl Inner {
         }
         let Some(card) = self.serving(&self.model(&settings).await?.hash) else { return Ok(()) };
         let before = self.generations().before(&card.base);
-        let name = |number| Some(self.shown(number));
-        let now = self.rooms.store.reception(name(card.number)).await?;
-        let then = self.rooms.store.reception(before.and_then(name)).await?;
+        let now = self.rooms.store.reception(self.shown(&card.base, Some(card.number))).await?;
+        let then = self.rooms.store.reception(self.shown(&card.base, before)).await?;
         if received::worse(now, then) {
             tracing::warn!("generation {}: {} of {} answers were rejected; it is taken back", card.number, now.bad, now.answers);
             *self.last.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(format!(
@@ -326,12 +341,6 @@ impl Inner {
             self.rollback(None).await?;
         }
         Ok(())
-    }
-
-    /// The name of a generation in answers.
-    fn shown(&self, number: u32) -> String {
-        let path = self.adapter(number);
-        adapters::shown_name(&path.to_string_lossy()).unwrap_or_default()
     }
 
     async fn rollback(&self, number: Option<u32>) -> Result<Option<u32>, NightError> {

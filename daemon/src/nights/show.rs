@@ -73,7 +73,9 @@ impl Nights {
         let cards: Vec<Card> = inner.generations().of(&model.hash).rev().cloned().collect();
         let shown = |card: Card| {
             let story = inner.story(card.number).unwrap_or_default();
-            generation(card, &story, serving)
+            let file = card.unfit().is_none().then(|| inner.adapter(card.number));
+            let file = file.map(|file| file.to_string_lossy().into_owned());
+            Generation { file, ..generation(card, &story, serving) }
         };
         Ok(cards.into_iter().map(shown).collect())
     }
@@ -101,6 +103,9 @@ fn generation(card: Card, story: &Story, serving: Option<u32>) -> Generation {
         serving: serving == Some(card.number),
         parent: card.parent,
         scale: card.scale,
+        base: card.base,
+        digest: card.digest,
+        file: None,
         samples: card.samples.len() as u64,
         counts: story.counts.clone(),
         tokens: story.tokens,

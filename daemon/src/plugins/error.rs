@@ -1,6 +1,6 @@
 //! Why something about a plugin was not done, worded for whoever asked.
 
-use super::keys::Author;
+use crate::keys::Author;
 use super::package::PackageError;
 use super::runtime::PluginError;
 use crate::protocol::http::{ErrorBody, ErrorCode};

@@ -5,7 +5,6 @@ pub mod arguments;
 pub mod bench;
 mod error;
 mod facade;
-pub mod keys;
 mod looks;
 pub mod manifest;
 pub mod package;

@@ -5,10 +5,10 @@
 //! The frames are the component model's (WebAssembly/component-model, Binary.md): a preamble of eight bytes,
 //! then sections of an id, a length in LEB128 and that many bytes; id 0 is a custom section with a name.
 
-use super::keys::Author;
 use super::manifest::{self, Manifest, ManifestError};
 use super::schema::{self, Tool, ToolsError};
-use ed25519_dalek::{Signature, Signer, SigningKey};
+use crate::keys::{self, Author};
+use ed25519_dalek::SigningKey;
 
 /// No package is larger than this many bytes.
 pub const LARGEST: usize = 128 << 20;
@@ -22,9 +22,7 @@ const OURS: &str = "familiar:";
 const MANIFEST: &str = "familiar:manifest";
 const TOOLS: &str = "familiar:tools";
 const SIGNATURE: &str = "familiar:signature";
-const SIGNATURE_VERSION: u8 = 1;
-const SIGNATURE_LENGTH: usize = 1 + 32 + 64;
-/// Stands before the digest in what is signed, so that the signature means this and nothing else.
+/// Stands before the digest in what is signed.
 const CONTEXT: &[u8] = b"familiar:plugin:1\0";
 
 /// Why a file is no package.
@@ -78,7 +76,8 @@ impl Package {
 pub fn read(bytes: &[u8]) -> Result<Package, PackageError> {
     let sections = split(bytes)?;
     let digest = blake3::hash(&bytes[..sections.signed]);
-    let author = sections.signature.map(|signature| verify(signature, &digest)).transpose()?;
+    let verify = |signature| keys::signer(signature, CONTEXT, &digest).ok_or(PackageError::Signature);
+    let author = sections.signature.map(verify).transpose()?;
     let text = str::from_utf8(sections.manifest).map_err(|error| ManifestError {
         line: 1 + sections.manifest[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count(),
         what: "it is not UTF-8".into(),
@@ -108,10 +107,7 @@ pub fn pack(
     push(&mut bytes, TOOLS, tools.as_bytes());
     if let Some(key) = key {
         let digest = blake3::hash(&bytes);
-        let mut signature = vec![SIGNATURE_VERSION];
-        signature.extend(Author::of(key).bytes());
-        signature.extend(key.sign(&signed_text(&digest)).to_bytes());
-        push(&mut bytes, SIGNATURE, &signature);
+        push(&mut bytes, SIGNATURE, &keys::sign(key, CONTEXT, &digest));
     }
     read(&bytes)?;
     Ok(bytes)
@@ -120,23 +116,6 @@ pub fn pack(
 /// The component alone, without what was packed with it.
 pub fn component(bytes: &[u8]) -> Result<&[u8], PackageError> {
     Ok(&bytes[..split(bytes)?.component])
-}
-
-fn signed_text(digest: &blake3::Hash) -> Vec<u8> {
-    [CONTEXT, digest.as_bytes()].concat()
-}
-
-/// Strictly, as RFC 8032 asks: no key of small order, no second way to write a signature.
-fn verify(signature: &[u8], digest: &blake3::Hash) -> Result<Author, PackageError> {
-    let (&[SIGNATURE_VERSION, ref rest @ ..], SIGNATURE_LENGTH) = (signature, signature.len()) else {
-        return Err(PackageError::Signature);
-    };
-    let (author, signature) = rest.split_first_chunk::<32>().ok_or(PackageError::Signature)?;
-    let author = Author::new(*author);
-    let signature = Signature::from_slice(signature).map_err(|_| PackageError::Signature)?;
-    let key = author.key().ok_or(PackageError::Signature)?;
-    key.verify_strict(&signed_text(digest), &signature).map_err(|_| PackageError::Signature)?;
-    Ok(author)
 }
 
 /// Where the parts of a package lie.

@@ -1,4 +1,6 @@
 use super::*;
+use crate::keys::SIGNATURE_LENGTH;
+use ed25519_dalek::Signer;
 use proptest::prelude::*;
 
 pub const MANIFEST_TEXT: &str = "[plugin]\nname = \"echo\"\nversion = \"1.0.0\"\ndescription = \"Says it again.\"\n\n\

@@ -6,11 +6,11 @@
 //! leaves a plugin as it was or as it was to be.
 
 use super::error::PluginsError;
-use super::keys::Author;
 use super::manifest::check_name;
 use super::package::{self, Package};
 use super::wish;
 use crate::disk::{self, Stamp};
+use crate::keys::Author;
 use crate::policy::grants::{Grants, Interface};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

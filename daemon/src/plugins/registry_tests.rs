@@ -1,5 +1,5 @@
 use super::*;
-use crate::plugins::keys::Author;
+use crate::keys::Author;
 use crate::plugins::package::pack;
 use crate::plugins::package::tests::{MANIFEST_TEXT, TOOLS_TEXT, component_of, key, packed};
 use crate::policy::grants::Kv;

@@ -2,6 +2,7 @@
 //! never renamed. The OpenAI-compatible shapes live with the door that serves them.
 
 use super::approvals::{Approval, NoticeEntry, OwnerEvent, ProgressReport};
+use super::learn::LearnStatus;
 use crate::types::{Citation, Message, Timings, Usage};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -160,8 +161,8 @@ pub struct Status {
     pub model: ModelStatus,
     pub adapter: Option<String>,
     pub index: IndexStatus,
-    /// Null until the daemon learns.
-    pub learning: Option<serde_json::Value>,
+    /// What learning is at; null while that is not known.
+    pub learning: Option<LearnStatus>,
     /// Problems of the configuration or the data that did not stop the daemon.
     #[serde(default)]
     pub warnings: Vec<String>,

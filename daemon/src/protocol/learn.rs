@@ -62,6 +62,13 @@ pub struct SourcesRequest {
     pub folders: Vec<String>,
 }
 
+/// Whether the owner was asked once what may be learned from, whatever they said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Consent {
+    pub asked: bool,
+}
+
 /// What learning is at, and what it waits for.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LearnStatus {
@@ -112,6 +119,14 @@ pub struct Generation {
     /// The generation that it started from.
     pub parent: Option<u32>,
     pub scale: f32,
+    /// BLAKE3 of the base model's file and of the adapter's, in hex.
+    #[serde(default)]
+    pub base: String,
+    #[serde(default)]
+    pub digest: String,
+    /// The adapter's file; null where it was destroyed.
+    #[serde(default)]
+    pub file: Option<String>,
     /// Samples that it saw in all.
     pub samples: u64,
     /// New samples of its own cycle, by kind.

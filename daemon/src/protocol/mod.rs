@@ -8,3 +8,4 @@ pub mod http;
 pub mod learn;
 pub mod packages;
 pub mod plugins;
+pub mod sharing;

@@ -17,6 +17,7 @@ use crate::index::Index;
 use crate::nights::{self, Nights};
 use crate::plugins::{Plugins, Runtime};
 use crate::session::Sessions;
+use crate::sharing::Shelf;
 use crate::tools::{Rooms, Tools};
 use crate::worker::{Jail, Kind, Spec, Worker};
 use serde_json::Value;
@@ -86,6 +87,7 @@ impl Server {
             tools: tools.clone(),
             settings: config.clone(),
             presence: presence.clone(),
+            shelf: Shelf::new(paths(&folder).adapters()),
         };
         let effective = watch::Sender::new(config.borrow().clone());
         let (at, left) = (paths(&folder), stop.subscribe());

@@ -8,7 +8,7 @@ use axum::routing::get;
 use std::collections::BTreeSet;
 
 /// Method and path of everything that the contract promises.
-const CONTRACT: [(&str, &str); 38] = [
+const CONTRACT: [(&str, &str); 55] = [
     ("POST", "/v1/chat/completions"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/{id}"),
@@ -46,6 +46,23 @@ const CONTRACT: [(&str, &str); 38] = [
     ("GET", "/familiar/v1/events"),
     ("GET", "/familiar/v1/audit"),
     ("GET", "/familiar/v1/audit/verify"),
+    ("GET", "/familiar/v1/learn"),
+    ("GET", "/familiar/v1/learn/history"),
+    ("POST", "/familiar/v1/learn/now"),
+    ("POST", "/familiar/v1/learn/rollback"),
+    ("POST", "/familiar/v1/learn/pause"),
+    ("POST", "/familiar/v1/learn/resume"),
+    ("POST", "/familiar/v1/learn/sources"),
+    ("GET", "/familiar/v1/learn/report"),
+    ("GET", "/familiar/v1/learn/consent"),
+    ("POST", "/familiar/v1/learn/consent"),
+    ("GET", "/familiar/v1/learn/shared"),
+    ("POST", "/familiar/v1/learn/shared"),
+    ("POST", "/familiar/v1/learn/shared/inspect"),
+    ("DELETE", "/familiar/v1/learn/shared/{name}"),
+    ("POST", "/familiar/v1/signals"),
+    ("POST", "/familiar/v1/remember"),
+    ("POST", "/familiar/v1/forget"),
     ("GET", "/openapi.json"),
 ];
 

@@ -31,6 +31,10 @@ pub enum Learn {
         #[arg(default_value = "familiar-report.html")]
         file: PathBuf,
     },
+    /// Write a generation into a folder for others, signed with your key
+    Export(Export),
+    /// Use an adapter that somebody shared, beside what was learned here
+    Import(Import),
     /// Make the folder of a training job
     New(NewJob),
     /// Run a training job, or go on with it; Ctrl-C stops it
@@ -139,6 +143,45 @@ pub struct Now {
     /// Return only when the cycle has ended, with its verdict
     #[arg(long)]
     pub wait: bool,
+    #[command(flatten)]
+    pub json: Json,
+}
+
+#[derive(Debug, Args)]
+#[command(allow_missing_positional = true)]
+pub struct Export {
+    /// Its number in `familiar learn history`; the one that serves, unless given
+    pub generation: Option<u32>,
+    /// The folder to make
+    #[arg(required = true)]
+    pub folder: PathBuf,
+    /// What it is called; after the model and the generation, unless given
+    #[arg(long)]
+    pub name: Option<String>,
+    #[command(flatten)]
+    pub json: Json,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false, args = ["folder", "list", "remove"])]
+pub struct Import {
+    /// The folder that was shared
+    pub folder: Option<PathBuf>,
+    /// How much it counts beside what was learned here
+    #[arg(long, default_value_t = crate::sharing::SCALE)]
+    pub scale: f32,
+    /// Call it so here, instead of as its author does
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Trust an author who was not known before
+    #[arg(long)]
+    pub yes: bool,
+    /// Show what was taken in
+    #[arg(long)]
+    pub list: bool,
+    /// Give one up again
+    #[arg(long, value_name = "NAME")]
+    pub remove: Option<String>,
     #[command(flatten)]
     pub json: Json,
 }

@@ -1,6 +1,9 @@
-//! The processor and the graphics card: what the machine has against what this build uses.
+//! The processor and the graphics card: what the machine has against what this build uses. And what the machine says of
+//! itself, by which it is known when learning may go on.
 
 use super::Check;
+use crate::idle::Conditions;
+use std::path::Path;
 
 /// An instruction set that llama.cpp has kernels for: its name, whether this build uses it, whether the processor has it.
 type Set = (&'static str, bool, bool);
@@ -69,7 +72,7 @@ pub fn gpu(layers: u32) -> Check {
     let built = [("CUDA", cfg!(feature = "cuda")), ("Vulkan", cfg!(feature = "vulkan"))];
     let built: Vec<&str> = built.iter().filter(|(_, built)| *built).map(|(name, _)| *name).collect();
     // Cards made for computing; an integrated one gains little and is not worth a warning.
-    let device = ["/dev/nvidiactl", "/dev/kfd"].into_iter().find(|path| std::path::Path::new(path).exists());
+    let device = ["/dev/nvidiactl", "/dev/kfd"].into_iter().find(|path| Path::new(path).exists());
     match (built.as_slice(), device) {
         ([], None) => Check::ok(NAME, "no backend built in; models run on the processor"),
         ([], Some(device)) => Check::warn(
@@ -81,6 +84,24 @@ pub fn gpu(layers: u32) -> Check {
             Check::ok(NAME, format!("{} built in, unused: model.gpu_layers is 0", built.join(", ")))
         }
         (built, _) => Check::ok(NAME, format!("{} built in", built.join(", "))),
+    }
+}
+
+/// What learning cannot wait for, since nothing tells of it.
+pub fn quiet() -> Check {
+    quiet_of(&Conditions::read(Path::new("/")))
+}
+
+fn quiet_of(conditions: &Conditions) -> Check {
+    const NAME: &str = "quiet hours";
+    let missing = conditions.missing();
+    let found = format!("learning does not wait for what nothing tells: {}", missing.join("; "));
+    let blind = [conditions.cpu, conditions.memory, conditions.io].iter().any(Option::is_none);
+    match (missing.is_empty(), blind) {
+        (true, _) => Check::ok(NAME, "the kernel says who waits, what feeds the machine and how hot it is"),
+        // A desktop has no battery, and many a virtual machine no sensor.
+        (false, false) => Check::ok(NAME, found),
+        (false, true) => Check::warn(NAME, found, "a kernel with CONFIG_PSI, booted with psi=1"),
     }
 }
 
@@ -102,5 +123,22 @@ mod tests {
     #[test]
     fn this_build_runs_on_this_machine() {
         assert_ne!(kernels().level, Level::Fail);
+    }
+
+    #[test]
+    fn what_nothing_tells_of_is_named() {
+        let all = Conditions {
+            cpu: Some(0.0),
+            memory: Some(0.0),
+            io: Some(0.0),
+            on_battery: Some(false),
+            celsius: Some(40.0),
+            minute: 0,
+        };
+        assert_eq!((quiet_of(&all).level, quiet_of(&all).fix), (Level::Ok, None));
+        let desktop = quiet_of(&Conditions { on_battery: None, ..all.clone() });
+        assert!(desktop.level == Level::Ok && desktop.found.contains("power_supply"), "{desktop:?}");
+        let blind = quiet_of(&Conditions { memory: None, ..all });
+        assert!(blind.level == Level::Warn && blind.found.contains("/proc/pressure/memory"), "{blind:?}");
     }
 }

@@ -83,6 +83,7 @@ fn checks(paths: &Paths, status: &Result<Option<Status>, String>) -> Vec<Check> 
         kernel::open_files(),
         machine::kernels(),
         machine::gpu(settings.model.gpu_layers),
+        machine::quiet(),
         setup::config(&loaded),
         setup::model(paths, &settings.model.name, running),
         setup::disk(&paths.data),

@@ -7,7 +7,8 @@ use super::{callable, file_failure};
 use crate::config::paths::Paths;
 use crate::plugins::manifest::{Build, Manifest};
 use crate::plugins::package::{self, Package};
-use crate::plugins::{Runtime, keys};
+use crate::keys;
+use crate::plugins::Runtime;
 use serde_json::json;
 use std::fs;
 use std::io::{self, Write};
@@ -33,7 +34,7 @@ pub async fn build(
 ) -> Outcome {
     let key = match dev {
         true => None,
-        false => Some(keys::load_or_make(&paths.author_key()).map_err(key_failure)?),
+        false => Some(keys::load_or_make(&paths.author_key())?),
     };
     let runtime = runtime(paths)?;
     let built = make(paths, folder, key.as_ref().map(|(key, _)| key), &runtime).await;
@@ -236,8 +237,4 @@ fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = file.with_extension("wasm.new");
     fs::write(&new, bytes)?;
     fs::rename(&new, file)
-}
-
-fn key_failure(error: keys::KeyError) -> Failure {
-    Failure::failed(error.to_string())
 }

@@ -1,7 +1,7 @@
-//! Authors' keys. An author signs packages with an ed25519 key of their own, made when it is first needed
-//! and kept 0600; whoever installs a package sees a fingerprint of the public half. No other files.
+//! Authors' keys and signatures. An author signs plugins and shared adapters with an ed25519 key of their own, made when
+//! it is first needed and kept 0600; whoever takes one sees a fingerprint of the public half. No other files.
 
-use ed25519_dalek::{SigningKey, VerifyingKey};
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// The first line of a key file.
 const TITLE: &str = "familiar author key 1";
 
-/// Who signed a package: the public half of an author's key.
+/// Who signed something: the public half of an author's key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Author([u8; 32]);
@@ -73,6 +73,32 @@ impl TryFrom<String> for Author {
     }
 }
 
+const SIGNATURE_VERSION: u8 = 1;
+/// A version, the key, and the signature itself.
+pub const SIGNATURE_LENGTH: usize = 1 + 32 + 64;
+
+/// Signs a digest. `context` says of what it is and stands before it in what is signed, so that the signature means this
+/// and nothing else.
+pub fn sign(key: &SigningKey, context: &[u8], digest: &blake3::Hash) -> Vec<u8> {
+    let mut signature = vec![SIGNATURE_VERSION];
+    signature.extend(Author::of(key).bytes());
+    signature.extend(key.sign(&[context, digest.as_bytes()].concat()).to_bytes());
+    signature
+}
+
+/// Who made a signature; `None` where it does not fit. Strictly, as RFC 8032 asks: no key of small order, no second way
+/// to write a signature.
+pub fn signer(signature: &[u8], context: &[u8], digest: &blake3::Hash) -> Option<Author> {
+    let (&[SIGNATURE_VERSION, ref rest @ ..], SIGNATURE_LENGTH) = (signature, signature.len()) else {
+        return None;
+    };
+    let (author, signature) = rest.split_first_chunk::<32>()?;
+    let author = Author::new(*author);
+    let signature = Signature::from_slice(signature).ok()?;
+    author.key()?.verify_strict(&[context, digest.as_bytes()].concat(), &signature).ok()?;
+    Some(author)
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -95,7 +121,7 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
 pub enum KeyError {
     #[error("the author's key {} cannot be used: {error}", .file.display())]
     Io { file: PathBuf, error: io::Error },
-    #[error("{} is not an author's key; move it away, and the next build makes a new one", .0.display())]
+    #[error("{} is not an author's key; move it away, and the next signature makes a new one", .0.display())]
     Damaged(PathBuf),
     #[error("others can read the author's key {file}: `chmod 600 {file}`, or make a new one if somebody did", file = .0.display())]
     Open(PathBuf),
@@ -112,7 +138,7 @@ pub fn load_or_make(file: &Path) -> Result<(SigningKey, bool), KeyError> {
     File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut seed)).map_err(failed)?;
     match make(file, &seed) {
         Ok(()) => Ok((SigningKey::from_bytes(&seed), true)),
-        // Another build was faster: its key is the key.
+        // Another process was faster: its key is the key.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(file).map(|key| (key, false)),
         Err(error) => Err(failed(error)),
     }
@@ -171,6 +197,24 @@ mod tests {
         for wrong in ["", "x\n", &format!("{TITLE}\n{}\n", "g".repeat(64)), &format!("{TITLE}\n\n")] {
             fs::write(&file, wrong).unwrap();
             assert!(matches!(load_or_make(&file), Err(KeyError::Damaged(_))), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_signature_is_of_one_thing_and_one_kind() {
+        let (key, digest) = (SigningKey::from_bytes(&[7; 32]), blake3::hash(b"words"));
+        let signature = sign(&key, b"a", &digest);
+        assert_eq!(
+            (signature.len(), signer(&signature, b"a", &digest)),
+            (SIGNATURE_LENGTH, Some(Author::of(&key)))
+        );
+        assert_eq!(signer(&signature, b"b", &digest), None);
+        assert_eq!(signer(&signature, b"a", &blake3::hash(b"word")), None);
+        for at in 0..signature.len() {
+            let mut changed = signature.clone();
+            changed[at] ^= 1;
+            assert_eq!(signer(&changed, b"a", &digest), None, "byte {at}");
+            assert_eq!(signer(&signature[..at], b"a", &digest), None, "cut at {at}");
         }
     }
 
