@@ -12,7 +12,7 @@ import time
 from collections import Counter
 
 from common import Musts, Refused, arguments, facts, indexed, place, rate
-from planted import FORMATS, planted
+from planted import FORMATS
 
 
 def honest(r, notes=20):
@@ -51,9 +51,11 @@ def cipher(r):
 
 
 def keys(r):
-    texts, _, _ = planted(r, 400, 20)
-    # Nothing but secrets, each with its line; and every second note with ordinary sentences between.
-    return ["\n\n".join(lines) if n % 2 else "\n\n".join(r.choice(list(FORMATS.values()))[1].format(list(FORMATS.values())[m % 20][0](r)) for m in range(20)) for n, lines in enumerate(texts)]
+    """Nothing but secrets: each in its own line, and in every second note in a line of another kind."""
+    makers, lines = [make for make, _ in FORMATS.values()], [line for _, line in FORMATS.values()]
+    def note(mixed):
+        return "\n\n".join((r.choice(lines) if mixed else lines[n]).format(make(r)) for n, make in enumerate(makers))
+    return [note(n % 2) for n in range(20)]
 
 
 def garbage(r):
