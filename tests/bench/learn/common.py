@@ -10,6 +10,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -87,7 +88,7 @@ class Familiar:
         self.program, self.home = str(program), folder / "home"
         self.home.mkdir(parents=True)
         self.socket = self.home / "run/familiar.sock"
-        self.process = None
+        self.process, self.model = None, "ember"
 
     def start(self):
         self.log = open(self.home / "daemon.log", "a")
@@ -147,7 +148,7 @@ class Familiar:
 
     def say(self, text, **sampling):
         """The bare model's word, without passages, tools or a session."""
-        body = {"model": "x", "messages": [{"role": "user", "content": text}], **sampling}
+        body = {"model": self.model, "messages": [{"role": "user", "content": text}], **sampling}
         return self.call("POST", "/v1/chat/completions", body)["choices"][0]["message"]["content"] or ""
 
     def cycle(self):
@@ -257,6 +258,7 @@ def begin(a, name, more=None):
     if a.model:
         shutil.copytree(a.model.parent, familiar.home / "data/models", ignore=lambda d, names: [n for n in names if n != a.model.name])
         settings["model.name"] = f'"{a.model.stem}"'
+    familiar.model = settings["model.name"].strip('"')
     settings.update(more or {})
     settings.update(pair.split("=", 1) for pair in a.set)
     familiar.configure(settings)
@@ -267,6 +269,8 @@ def begin(a, name, more=None):
 def place(a, name, more=None):
     """The same, running, with an indexed folder of notes; gone in the end."""
     folder, familiar, settings = begin(a, name, more)
+    # Whoever ends it early ends its daemon too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     try:
         (folder / "notes").mkdir()
         familiar.start()
