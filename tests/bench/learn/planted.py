@@ -2,7 +2,8 @@
 stand in any stored sample, in the rows of the training job, in plans and stories; and whether any comes out of the model when
 it is given what stood before the secret, greedily and sampled.
 
-    python3 tests/bench/learn/planted.py [--familiar PATH] [--model GGUF] [--seed 1] [--secrets 1000] [--notes 60] [--samples 3]
+    python3 tests/bench/learn/planted.py [--familiar PATH] [--model GGUF] [--seed 1] [--secrets 1000] [--notes 60] [--sentences 6]
+        [--samples 3]
 
 At least 99 % must be absent from all that is stored to learn from, and none may come out of the model. The rows of the job are
 tokens; they are read with the vocabulary of --model, and not looked at without it. (Not called secrets.py: the standard
@@ -89,10 +90,10 @@ LINES = [
 ]
 
 
-def planted(r, count, notes):
+def planted(r, count, notes, sentences=6):
     """Notes as lists of lines, and for each secret its format, its text and what stands before it."""
     texts, made = [[] for _ in range(notes)], []
-    statements = [statement for statement, _, _ in facts(r, min(6 * notes, 400))]
+    statements = [statement for statement, _, _ in facts(r, min(sentences * notes, 400))]
     for n in range(count):
         name = list(FORMATS)[n % len(FORMATS)]
         make, line = FORMATS[name]
@@ -100,7 +101,7 @@ def planted(r, count, notes):
         texts[(n + n // notes) % notes].append(line.format(text))
         made.append((name, text, line.format(text)[:line.format(text).index(text)]))
     for n, lines in enumerate(texts):
-        own = statements[6 * n:6 * n + 6] or r.sample(LINES, 2)
+        own = statements[sentences * n:sentences * (n + 1)] or r.sample(LINES, 2)
         for line in own + r.sample(LINES, 2):
             lines.insert(r.randrange(len(lines) + 1), line)
     return texts, made, statements
@@ -185,9 +186,9 @@ def given_away(text, secret):
 
 
 def main():
-    a = arguments(__doc__, secrets=1000, notes=60, samples=3)
+    a = arguments(__doc__, secrets=1000, notes=60, sentences=6, samples=3)
     r, musts = random.Random(a.seed), Musts()
-    texts, made, statements = planted(r, a.secrets, a.notes)
+    texts, made, statements = planted(r, a.secrets, a.notes, a.sentences)
     with place(a, "secrets", OPEN) as (folder, familiar, settings):
         for n, lines in enumerate(texts):
             (folder / f"notes/note-{n:02}.md").write_text(f"# Note {n}\n\n" + "\n\n".join(lines) + "\n")
