@@ -10,6 +10,7 @@ between, on what is left. At the end one is forgotten while a cycle trains on it
 """
 import json
 import random
+import re
 import threading
 import time
 
@@ -122,7 +123,7 @@ def main():
             knew = closed_book(familiar, settings, edited)
             print(f"edited and not forgotten yet, known without the notes: {rate(len(knew), len(edited))}", flush=True)
 
-        gone, took, incomplete, retired = [], [], 0, set()
+        gone, took, incomplete, retired, after = [], [], 0, set(), {}
         halves = [len(made) * (n + 1) // (a.rebuilds + 1) for n in range(a.rebuilds)]
         for n, (statement, questions, name) in enumerate(made):
             begun = time.time()
@@ -130,6 +131,8 @@ def main():
             took.append(time.time() - begun)
             incomplete += set(proof["checked"]) != {"samples", "generations", "index"}
             retired |= set(proof["retired"])
+            for found in holders(familiar.home, name):
+                after.setdefault(re.sub(r"[0-9a-f]{32}", "*", found), set()).add(name)
             gone.append((statement, questions, name))
             if n + 1 in halves:
                 cycle_between(a, familiar, settings, made, gone, musts)
@@ -137,6 +140,8 @@ def main():
                 out = closed_book(familiar, settings, edited)
                 musts.never(out, f"{len(out)} of {len(edited)} edited and then forgotten names still come out of the model: {out[:5]}; retired {sorted(retired)}")
         print(f"forgotten {len(gone)}, each in {sorted(took)[len(took) // 2]:.2f} s, at most {max(took):.2f} s; generations retired: {sorted(retired)}; {incomplete} proofs without all checks", flush=True)
+        for where, names in after.items():
+            musts.never(True, f"right after it was forgotten, {rate(len(names), len(made))} stand in {where}")
         musts.never(incomplete, f"{incomplete} proofs do not name all three checks")
         if not a.calm:
             amid(familiar, folder, made, file, musts)
