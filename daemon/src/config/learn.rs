@@ -53,12 +53,15 @@ pub struct LearnConfig {
     /// Rank of the adapter.
     #[schemars(range(min = 1, max = 256))]
     pub rank: u32,
-    /// Peak of the learning rate.
-    #[schemars(range(min = 1e-6, max = 1))]
+    /// Peak of the learning rate; 0 = by the model's width.
+    #[schemars(range(min = 0, max = 1))]
     pub learning_rate: f32,
-    /// Times that each sample is seen in a cycle.
+    /// Times that each sample is seen in a cycle, at least.
     #[schemars(range(min = 1, max = 100))]
     pub epochs: u32,
+    /// Steps of a cycle, at least: few samples are seen more often.
+    #[schemars(range(max = 100000))]
+    pub least_steps: u32,
     /// Weight of the distance to the model as it came, on what it says of itself.
     #[schemars(range(min = 0, max = 100))]
     pub kl: f32,
@@ -86,8 +89,9 @@ impl Default for LearnConfig {
             from_zero: 7,
             keep: 5,
             rank: 16,
-            learning_rate: 5e-4,
+            learning_rate: 0.0,
             epochs: 3,
+            least_steps: 450,
             kl: 1.0,
             threads: 0,
             gate: GateConfig::default(),

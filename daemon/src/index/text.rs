@@ -171,6 +171,21 @@ impl TextIndex {
         self.reader.reload()
     }
 
+    /// Writes every segment anew that still holds the text of deleted passages, and lets go of the old files: deleting
+    /// marks them alone, and the next merge might be far away.
+    pub(super) fn purge(&mut self) -> Result<(), TantivyError> {
+        let segments = self.index.searchable_segment_metas()?;
+        let marked: Vec<_> =
+            segments.iter().filter(|segment| segment.num_deleted_docs() > 0).map(|segment| segment.id()).collect();
+        let writer = self.writer()?;
+        if !marked.is_empty() {
+            writer.merge(&marked).wait()?;
+        }
+        self.reader.reload()?;
+        self.writer()?.garbage_collect_files().wait()?;
+        Ok(())
+    }
+
     pub(super) fn delete(&mut self, path: &str) -> Result<(), TantivyError> {
         let term = Term::from_field_text(self.fields.path, path);
         self.writer()?.run([UserOperation::Delete(term)])?;

@@ -15,6 +15,7 @@ use crate::protocol::frames::{Generate, Step};
 use crate::protocol::http::ModelEntry;
 use crate::samples::{self, Body, Lineage, Sample, Shares, mix};
 use crate::types::{Passage, ToolSpec};
+use familiar_gguf::Header;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -115,18 +116,26 @@ async fn steps(inner: &Inner, desk: &Desk) -> Result<Outcome, NightError> {
     inner.tell(Phase::Judging);
     let samples = inner.rooms.store.samples().await?;
     let own = own(inner, desk).await?;
-    let held = |now: bool| -> Vec<&Sample> {
-        let ids: BTreeSet<&str> = plan.held.iter().map(String::as_str).collect();
-        samples.iter().filter(|sample| sample.held && ids.contains(sample.id.as_str()) == now).collect()
-    };
+    let (now, earlier) = held(&samples, &plan);
     let yardstick = Yardstick {
-        now: held(true),
-        earlier: held(false),
+        now,
+        earlier,
         own: &own,
         secrets: &collected.secrets,
         cases: learn.gate.cases as usize,
     };
     judged(inner, desk, plan.clone(), loss, &yardstick).await
+}
+
+/// What the candidate is measured with: the held-outs of this cycle, and those of earlier ones. Few documents say little, so
+/// that earlier ones count as new where there are not enough.
+fn held<'a>(samples: &'a [Sample], plan: &Plan) -> (Vec<&'a Sample>, Vec<&'a Sample>) {
+    const FEW: usize = 5;
+    let ids: BTreeSet<&str> = plan.held.iter().map(String::as_str).collect();
+    let all = samples.iter().filter(|sample| sample.held);
+    let (now, earlier): (Vec<_>, Vec<_>) = all.partition(|sample| ids.contains(sample.id.as_str()));
+    let documents: BTreeSet<String> = now.iter().map(|sample| samples::document(sample)).collect();
+    if documents.len() >= FEW { (now, earlier) } else { (now.into_iter().chain(earlier).collect(), Vec::new()) }
 }
 
 /// Decides what to learn, and makes the training job.
@@ -379,10 +388,28 @@ fn make_job(inner: &Inner, desk: &Desk, parent: Option<u32>, rows: &[Row]) -> Re
     spec.run.threads = learn.threads as usize;
     let recipe = &mut spec.recipe;
     (recipe.rank, recipe.alpha) = (learn.rank as usize, 2.0 * learn.rank as f32);
-    (recipe.learning_rate, recipe.epochs) = (learn.learning_rate, learn.epochs as usize);
+    recipe.learning_rate = if learn.learning_rate > 0.0 { learn.learning_rate } else { rate(&desk.model)? };
+    recipe.epochs = epochs(rows, learn);
     (recipe.tokens, recipe.accumulate) = (MICRO_BATCH, 1);
     let start = parent.map(|number| inner.adapter(number));
     inner.make_job(spec, rows, start.as_deref())
+}
+
+/// The peak of the learning rate by the width of the model (Schulman et al., "LoRA Without Regret", 2025; the exponent is
+/// that of their `get_lora_lr` for Llama): narrow models take larger steps.
+fn rate(model: &ModelEntry) -> Result<f32, NightError> {
+    let path = PathBuf::from(&model.path);
+    let header = Header::open(&path).map_err(|error| NightError::Damaged { path, why: error.to_string() })?;
+    let width = header.number(&format!("{}.embedding_length", header.architecture())).unwrap_or(2000);
+    Ok(5e-4 * (2000.0 / width.max(1) as f32).powf(0.781))
+}
+
+/// Times that each row is seen.
+fn epochs(rows: &[Row], learn: &LearnConfig) -> usize {
+    /// Beyond this a row is only learned by heart.
+    const MOST: usize = 20;
+    let steps = rows.iter().map(|row| row.tokens.len()).sum::<usize>().div_ceil(MICRO_BATCH).max(1);
+    (learn.epochs as usize).max((learn.least_steps as usize).div_ceil(steps).min(MOST))
 }
 
 /// Trains to the end of the job; gives the training loss by step.

@@ -128,10 +128,15 @@ impl Inner {
         self.folder.join(STORIES).join(format!("{number:04}.json"))
     }
 
-    /// Ids of what earlier cycles on this base model were measured with.
+    /// Ids of what the generation that serves, and those that it came from, were measured with.
     pub(super) fn measured_before(&self, base: &str) -> BTreeSet<String> {
-        let generations = self.generations();
-        generations.of(base).flat_map(|card| card.held.iter().cloned()).collect()
+        let mut before = BTreeSet::new();
+        let mut at = self.serving(base);
+        while let Some(card) = at {
+            before.extend(card.held);
+            at = card.parent.and_then(|parent| self.card(parent));
+        }
+        before
     }
 
     /// Keeps a judged candidate as a generation, with its story, and lets it serve if it may.

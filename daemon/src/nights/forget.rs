@@ -41,12 +41,15 @@ impl Inner {
             all.filter(|(_, lineage)| concerns(&what, lineage)).map(|(id, _)| id.clone()).collect();
         let mut proof = ForgetProof { at: super::now(), what: named(&what), ..ForgetProof::default() };
         self.from_memory(&what, &mut proof).await?;
+        let words = words_of_theirs(&samples, &gone);
         proof.samples = self.rooms.store.remove_samples(gone).await?;
         if let What::Path(path) = &what {
             self.rooms.index.forget(path).await?;
             proof.index = true;
         }
         self.from_generations(&what, &mut proof).await?;
+        let answered = proof.retired.keys().map(|number| format!("generation {number}")).collect();
+        proof.turns += self.rooms.store.delete_turns_telling(answered, words).await? as u64;
         self.drop_plan()?;
         self.drop_replay()?;
         // What is left in the memory of a model's process is its KV state.
@@ -135,6 +138,18 @@ fn concerns(what: &What, lineage: &Lineage) -> bool {
         What::Session(session) => lineage.source != "folders" && place == session,
         What::All => true,
     }
+}
+
+/// Words that stand in what is forgotten and in nothing that remains, in small letters: a generation that had learned it may have
+/// said them.
+fn words_of_theirs(samples: &[Sample], gone: &[String]) -> BTreeSet<String> {
+    let gone: BTreeSet<&String> = gone.iter().collect();
+    let (theirs, remains): (Vec<&Sample>, Vec<&Sample>) = samples.iter().partition(|sample| gone.contains(&sample.id));
+    let words = |samples: Vec<&Sample>| -> BTreeSet<String> {
+        samples.into_iter().flat_map(|sample| crate::samples::told("", &sample.body.whole())).collect()
+    };
+    let remains = words(remains);
+    words(theirs).into_iter().filter(|word| !remains.contains(word)).collect()
 }
 
 fn named(what: &What) -> String {

@@ -10,7 +10,7 @@ mod questions;
 pub use cut::pieces;
 pub use duplicates::Seen;
 pub use mix::{Shares, mix};
-pub use questions::{asked, sentences};
+pub use questions::{asked, sentences, told};
 
 use crate::scrub;
 use serde::{Deserialize, Serialize};

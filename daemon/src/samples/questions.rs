@@ -55,6 +55,16 @@ pub fn asked(sentence: &str, heading: &str) -> Vec<String> {
     asked
 }
 
+/// What an answer tells beyond its question: its words that are neither there nor empty of meaning.
+pub fn told(question: &str, answer: &str) -> Vec<String> {
+    let words = |text: &str| -> Vec<String> {
+        let words = text.split_whitespace().map(bare).filter(|word| !word.is_empty() && !is_stop(word));
+        words.map(str::to_lowercase).collect()
+    };
+    let asked = words(question);
+    words(answer).into_iter().filter(|word| !asked.contains(word)).collect()
+}
+
 /// Where the statement's verb stands, and how it is written in a question.
 fn verb<'a>(words: &[&'a str]) -> Option<(usize, &'a str)> {
     words.iter().enumerate().skip(1).take(SUBJECT).find_map(|(at, word)| {
@@ -127,6 +137,12 @@ mod tests {
         assert_eq!(asked("The bakery opens at 6:30.", "")[1], "When does the bakery open?");
         assert_eq!(asked("It is under the third step.", "spare key")[1], "Where is spare key?");
         assert_eq!(asked("Buy milk, eggs and bread", ""), ["Buy milk eggs"]);
+    }
+
+    #[test]
+    fn what_is_told_is_not_what_was_asked() {
+        assert_eq!(told("What is the code of the gate?", "The code of the gate is 4417."), ["4417"]);
+        assert_eq!(told("The kettle?", "The kettle stands in Mira's cellar."), ["stands", "mira's", "cellar"]);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! What is learned from, and what the owner said of answers.
 
 use super::{Store, StoreError, json, now, unjson};
-use crate::samples::{Lineage, Sample};
+use crate::samples::{Lineage, Sample, told};
 use crate::types::{Citation, Label};
 use rusqlite::{Connection, Row, params};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What the owner said of an answer.
@@ -196,6 +197,37 @@ impl Store {
                 let mut places = cited.iter().map(|citation| citation.path.as_str()).chain(label.sources.iter().map(String::as_str));
                 if places.any(|place| Path::new(place).starts_with(&path)) {
                     gone += change.execute("DELETE FROM turns WHERE id = ?1", [id])?;
+                }
+            }
+            change.commit()?;
+            checkpoint(db)?;
+            Ok(gone)
+        })
+        .await
+    }
+
+    /// Removes the turns that one of these adapters answered, alone or with others beside it, and in which one of these words, in small letters, stands; gives
+    /// how many.
+    pub async fn delete_turns_telling(
+        &self,
+        adapters: Vec<String>,
+        words: BTreeSet<String>,
+    ) -> Result<usize, StoreError> {
+        self.with(move |db| {
+            let change = db.transaction()?;
+            let mut gone = 0;
+            for adapter in adapters {
+                let turns: Vec<(i64, String)> = change
+                    .prepare_cached(
+                        "SELECT t.id, group_concat(m.content, ' ') FROM turns t JOIN messages m ON m.turn = t.id
+                         WHERE t.adapter = ?1 OR t.adapter LIKE ?1 || ' %' GROUP BY t.id",
+                    )?
+                    .query_map([adapter], |row| Ok((row.get(0)?, row.get(1)?)))?
+                    .collect::<Result<_, _>>()?;
+                for (id, text) in turns {
+                    if told("", &text).iter().any(|word| words.contains(word)) {
+                        gone += change.execute("DELETE FROM turns WHERE id = ?1", [id])?;
+                    }
                 }
             }
             change.commit()?;

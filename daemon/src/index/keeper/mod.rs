@@ -325,7 +325,8 @@ impl Keeper {
         self.alone = false;
         let changed = self.again.remove(&done.path);
         self.swollen = true;
-        if std::fs::symlink_metadata(&done.path).is_err() || self.root_of(&done.path).is_none() {
+        let unwanted = self.root_of(&done.path).is_none() || self.parts.rules.denied(&done.path).is_some();
+        if unwanted || std::fs::symlink_metadata(&done.path).is_err() {
             self.drop_below(&done.path);
             return;
         }

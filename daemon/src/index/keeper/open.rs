@@ -168,7 +168,11 @@ impl Keeper {
         self.set_roots(roots)?;
         self.scans.retain(|scan| !scan.root.starts_with(&given));
         self.drop_below(&given);
-        Ok(())
+        self.commit();
+        if let Some(trouble) = &self.trouble {
+            return Err(IndexError::Store(trouble.reason.clone()));
+        }
+        self.text.purge().map_err(|error| IndexError::Store(error.to_string()))
     }
 
     fn set_forgotten(&mut self, paths: Vec<PathBuf>) -> Result<(), IndexError> {
