@@ -62,7 +62,7 @@ mod tests {
 
             [model]
             name = "ember"                           # default
-            adapter = "none"                         # default
+            adapter = "personal"                     # default
             context = 0                              # default
             threads = 3                              # line 2
             gpu_layers = 999                         # default
@@ -91,11 +91,34 @@ mod tests {
             private_hosts = []                       # default
 
             [learn]
+            sources = []                             # default
+            folders = []                             # default
             idle_minutes = 10                        # default
             hours = ""                               # default
             on_battery = false                       # default
             pressure = 20                            # default
             celsius = 85                             # default
+            least_samples = 12                       # default
+            held_out = 15                            # default
+            distilled = 50                           # default
+            style = 20                               # default
+            replay = 30                              # default
+            from_zero = 7                            # default
+            keep = 5                                 # default
+            rank = 16                                # default
+            learning_rate = 0.0                      # default
+            epochs = 3                               # default
+            least_steps = 450                        # default
+            kl = 1.0                                 # default
+            threads = 0                              # default
+
+            [learn.gate]
+            divergence = 0.05                        # default
+            perplexity = 0.01                        # default
+            guard_loss = 0.01                        # default
+            earlier_loss = 0.05                      # default
+            question_loss = 0.0                      # default
+            cases = 100                              # default
 
             [log]
             level = "info"                           # default
