@@ -123,7 +123,7 @@ async fn serve(paths: Paths, config: Config) -> anyhow::Result<()> {
         tools,
         approvals,
         audit,
-        nights,
+        nights: nights.clone(),
         extract: extract.clone(),
         config,
         started: Instant::now(),
@@ -132,7 +132,7 @@ async fn serve(paths: Paths, config: Config) -> anyhow::Result<()> {
     };
     let socket = api::bind(&paths)?;
     tracing::info!(socket = %paths.socket().display(), "serving");
-    tokio::spawn(obey(paths, settings, engine.clone(), orders));
+    tokio::spawn(obey(paths, settings, engine.clone(), nights, orders));
     tokio::spawn(signals(stop, control));
     api::serve(socket, handles, store).await;
     tracing::info!("stopping");
@@ -148,6 +148,7 @@ async fn obey(
     paths: Paths,
     settings: watch::Sender<Arc<Config>>,
     engine: Engine,
+    nights: Nights,
     mut orders: mpsc::Receiver<Control>,
 ) {
     while let Some(order) = orders.recv().await {
@@ -160,6 +161,11 @@ async fn obey(
                 let set = config::set_learning(&paths.config_file, &sources, &folders).map_err(wrong_settings);
                 (done, set.and_then(|()| reload(&paths, &settings)))
             }
+        };
+        // Whoever gave the order sees it carried out by the next request.
+        let result = match result {
+            Ok(()) => nights.settings_changed().await.map_err(|error| error.body()),
+            refused => refused,
         };
         if let Err(error) = &result {
             tracing::warn!("{}; the settings stay as they were", error.message);

@@ -108,7 +108,7 @@ mod tests {
             rank = 16                                # default
             learning_rate = 0.0                      # default
             epochs = 3                               # default
-            least_steps = 450                        # default
+            least_steps = 700                        # default
             kl = 1.0                                 # default
             threads = 0                              # default
 

@@ -55,18 +55,23 @@ impl Fresh {
     fn new(known: &[Sample]) -> Fresh {
         let mut seen = Seen::default();
         for sample in known.iter().filter(|sample| sample.lineage.parent.is_none()) {
-            seen.is_new(&sample.body.whole());
+            seen.is_new(&unheaded(sample));
         }
         let ids = known.iter().map(|sample| sample.id.clone()).collect();
         Fresh { ids, seen, new: Vec::new(), outdated: Vec::new() }
     }
 
     fn add(&mut self, sample: Sample) {
-        if !self.ids.contains(&sample.id) && self.seen.is_new(&sample.body.whole()) {
+        if !self.ids.contains(&sample.id) && self.seen.is_new(&unheaded(&sample)) {
             self.ids.insert(sample.id.clone());
             self.new.push(sample);
         }
     }
+}
+
+/// What is compared with other samples: a heading with a number makes no new text.
+fn unheaded(sample: &Sample) -> String {
+    own(sample).map_or_else(|| sample.body.whole(), |(_, text)| text.to_owned())
 }
 
 async fn folder_of(

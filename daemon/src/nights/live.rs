@@ -15,20 +15,6 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// Before a cycle that failed is tried again by itself.
 const AGAIN: Duration = Duration::from_secs(3600);
 
-/// Keeps what the engine is given in step with the owner's settings.
-pub(super) async fn settings(inner: Arc<Inner>, mut stop: watch::Receiver<bool>) {
-    let mut settings = inner.rooms.settings.clone();
-    loop {
-        tokio::select! {
-            changed = settings.changed() => if changed.is_err() { return },
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
-        if let Err(error) = inner.follow().await {
-            tracing::warn!("the settings stay in part as they were: {error}");
-        }
-    }
-}
-
 /// Runs cycles until the daemon stops.
 pub(super) async fn nights(inner: Arc<Inner>, mut orders: mpsc::Receiver<Answer>, mut stop: watch::Receiver<bool>) {
     loop {

@@ -203,7 +203,6 @@ impl Nights {
             last: Mutex::default(),
         });
         inner.follow().await?;
-        tokio::spawn(live::settings(inner.clone(), stop.clone()));
         tokio::spawn(live::nights(inner.clone(), taken, stop));
         Ok(Nights { inner, orders })
     }
@@ -237,6 +236,11 @@ impl Nights {
         // Whoever looks after the cycle looks again.
         self.inner.phase.send_modify(|_| ());
         Ok(())
+    }
+
+    /// The owner's settings changed: from the next request on the engine has what they name.
+    pub async fn settings_changed(&self) -> Result<(), NightError> {
+        self.inner.follow_with(false).await
     }
 
     /// Something was said of an answer: goes back a generation when its answers are rejected more often than before.
@@ -312,8 +316,11 @@ impl Inner {
         let any = self.generations().any() || !self.rooms.shelf.is_empty();
         let adapter = match any {
             true => {
-                let base = self.model(settings).await?.hash;
-                self.stacked(&base, self.serving(&base)).await
+                // A model that is not there is told by whoever asks it, not by its adapter.
+                match self.model(settings).await {
+                    Ok(model) => self.stacked(&model.hash, self.serving(&model.hash)).await,
+                    Err(_) => None,
+                }
             }
             false => None,
         };
