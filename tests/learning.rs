@@ -68,7 +68,7 @@ fn too_little_is_said_with_how_much_is_wanted() {
     assert!(said.contains("a cycle begins with 50"), "{said}");
     let status = status(&home);
     assert!(status["says"].as_str().unwrap().contains("begins with 50"), "{status}");
-    assert_eq!(status["held_out"], 3, "{status}");
+    assert_eq!(status["held_out"], 2, "{status}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The adapters that may be put on a model: LoRA in GGUF files, in a folder of their own or anywhere
 //! by path. Pure Rust in the broker: only headers are read here; llama.cpp loads them in the worker.
 
+use crate::config::PERSONAL;
 use familiar_gguf::{GgufError, Header};
 use std::path::{Path, PathBuf};
 
@@ -40,7 +41,8 @@ impl Adapters {
 
     /// The file that a name or an absolute path in the settings stands for; `None` for none.
     pub fn path(&self, setting: &str) -> Result<Option<PathBuf>, AdapterError> {
-        if setting == NONE {
+        // What was learned from the owner is put in by whoever knows which generation serves; here it is nothing yet.
+        if setting == NONE || setting == PERSONAL {
             return Ok(None);
         }
         let path = if setting.starts_with('/') { PathBuf::from(setting) } else { self.new_path(setting)? };
@@ -70,7 +72,7 @@ pub fn shown_name(setting: &str) -> Option<String> {
     }
     let stem = Path::new(setting).file_stem().map_or_else(|| setting.into(), |stem| stem.to_string_lossy());
     let whole = if setting.starts_with('/') { stem.into_owned() } else { setting.to_owned() };
-    (setting != NONE).then_some(whole)
+    (setting != NONE && setting != PERSONAL).then_some(whole)
 }
 
 /// Whether the adapter at `path` may be put on the model `model`, a file of the BLAKE3 `digest` and

@@ -142,7 +142,7 @@ pub fn secrets(text: &str) -> Vec<Secret> {
     found.collect()
 }
 
-/// Holds out the newest documents of new samples: `percent` of them, and at least one of seven. A document is held out as a
+/// Holds out the newest documents of new samples: `percent` of them, and no more than a third. A document is held out as a
 /// whole, so that nothing of what measures was learned.
 pub fn hold_out(samples: &mut [Sample], percent: u32) {
     let mut documents: Vec<(i64, String)> = Vec::new();
@@ -156,7 +156,7 @@ pub fn hold_out(samples: &mut [Sample], percent: u32) {
     // By time, then by name, so that the same samples always give the same split.
     documents.sort();
     let count = (documents.len() * percent as usize).div_ceil(100);
-    let held = &documents[documents.len() - count.min(documents.len() / 2)..];
+    let held = &documents[documents.len() - count.min(documents.len() / 3)..];
     for sample in samples {
         let key = document(sample);
         sample.held = held.iter().any(|(_, known)| *known == key);
