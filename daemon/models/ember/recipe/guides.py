@@ -12,20 +12,25 @@ def guides(b, layers):
     g = Guide()
     n, t = b.shape[:2]
     word, part, mark, gold, group = b[..., r.WORD], b[..., r.PART], b[..., r.MARK], b[..., r.GOLD], b[..., r.GROUP]
+    control = (b[..., r.TOKEN] < 7) & (b[..., r.TOKEN] > 0)
     real = (b[..., r.TOKEN] > 0).float()
     place = torch.arange(t, device=b.device).expand(n, t)
     inside = (part == r.TEXT) | (part == r.HEADER)
     g.add("before", 0, [0], real * (place > 0), index=place - 1)
     g.add("before2", 0, [1], real * (place > 1), index=place - 2)
-    g.add("marker", 0, [2], inside.float(), index=b[..., r.MARKER])
+    tools = inside & (group >= 8)
+    g.add("marker", 0, [2], (inside & (group < 8)).float(), index=b[..., r.MARKER])
+    g.add("tool", 1, [3], tools.float(), index=b[..., r.MARKER])
     g.add("edge", 0, [3], inside.float(), index=b[..., r.START] - 1)
     same = (word[:, :, None] == word[:, None, :]) & (word > 0)[:, :, None]
 
+    earlier = place[:1, :, None] >= place[:1, None, :]
+
     def match(name, layer, heads, rows, keys):
-        """The same word among KEYS; where there is none, the sample's first token."""
-        mask = same & keys[:, None, :] & rows[:, :, None]
+        """The same word among KEYS; where there is none, the control tokens."""
+        mask = same & keys[:, None, :] & rows[:, :, None] & earlier
         found = mask.any(-1)
-        mask[:, :, 0] |= ~found
+        mask |= ~found[:, :, None] & control[:, None, :]
         g.add(name, layer, heads, rows.float() * torch.where(found, 1.0, 0.15), mask=mask)
         return found
 

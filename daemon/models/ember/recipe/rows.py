@@ -20,6 +20,10 @@ FIELDS = ("token", "word", "part", "group", "unit", "marker", "start", "source",
 TOKEN, WORD, PART, GROUP, UNIT, MARKER, START, SOURCE, GOLD, MARK, WEIGHT = range(11)
 
 
+LETTERS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
+ENDINGS = ("s", "es", "ed", "d", "ing", "er", "ers", "ly", "y", "e", "ies", "ied", "ation", "ations")
+
+
 class Rows:
     """One sample in the making."""
 
@@ -45,18 +49,17 @@ class Rows:
         return ids, spans
 
     def words(self, text, spans):
-        """For each token the number of the word that ends with it; 0 for words without meaning, -1 inside words."""
-        ends = {m.end(): (m.start(), m.group()) for m in questions.WORD.finditer(re.sub(r"(?<=[a-z])(?=[A-Z])", "", text))}
-        out = []
-        for a, b in spans:
-            first = a + (text[a:a + 1] == " " and b > a + 1)
-            word = -1
-            for e in (b, b - 1):
-                if e in ends and e > first:
-                    g = ends[e][1]
-                    word = zlib.crc32(questions.stem(g).encode()) % 2_000_000_000 + 1 if g.lower() not in questions.STOP and len(g) > 1 else 0
-                    break
-            out.append(word)
+        """For each token the number of the word that ends with it, but for an ending of its own ("s", "ing"); 0 for words
+        without meaning, -1 inside words."""
+        out, ends = [-1] * len(spans), {b: n for n, (_, b) in enumerate(spans)}
+        for m in LETTERS.finditer(text):
+            g = m.group()
+            n = ends.get(m.end(), ends.get(m.end() + 1))
+            if n is None or spans[n][0] > m.end():
+                continue
+            while text[spans[n][0]:m.end()] in ENDINGS and spans[n][0] > m.start():
+                n -= 1
+            out[n] = zlib.crc32(questions.stem(g).encode()) % 2_000_000_000 + 1 if g.lower() not in questions.STOP and len(g) > 1 else 0
         return out
 
     def read(self, text):

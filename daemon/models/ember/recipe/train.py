@@ -18,8 +18,9 @@ import torch
 import torch.nn.functional as F
 
 import rows as r
+from begin import initialise
 from guides import guides
-from model import Ember, Shape, initialise
+from model import Ember, Shape
 from shards import Shards
 
 
@@ -96,11 +97,19 @@ def mix(part):
 
 
 def optimisers_of(model, rate):
-    """Muon for the matrices of the blocks, AdamW for the rest at three tenths of the rate."""
-    matrices = [p for n, p in model.named_parameters() if n.startswith("blocks") and p.dim() == 2]
-    others = [p for n, p in model.named_parameters() if not (n.startswith("blocks") and p.dim() == 2)]
-    return [torch.optim.Muon(matrices, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw", ns_steps=4),
-            torch.optim.AdamW(others, lr=rate * .3, betas=(.9, .98), weight_decay=0.0)]
+    """Muon for the matrices of the blocks, AdamW for the rest: embeddings are large and take large steps, what reads the last
+    state takes small ones."""
+    groups = {"matrices": [], "embed": [], "others": [], "output": []}
+    for n, p in model.named_parameters():
+        groups["matrices" if n.startswith("blocks") and p.dim() == 2 else n.split(".")[0] if n.split(".")[0] in groups else "others"].append(p)
+    return [torch.optim.Muon(groups["matrices"], lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw", ns_steps=4),
+            torch.optim.AdamW(groups["embed"], lr=rate, betas=(.9, .98), weight_decay=0.0),
+            torch.optim.AdamW(groups["others"], lr=rate, betas=(.9, .98), weight_decay=0.0),
+            torch.optim.AdamW(groups["output"], lr=rate, betas=(.9, .98), weight_decay=0.0)]
+
+
+# Of the rate, in the order of the optimisers.
+PARTS_OF_RATE = (1, 1, .3, .15)
 
 
 @torch.no_grad()
@@ -172,7 +181,7 @@ def main():
             last = time.time()
         part = seen / total
         rate = setting.rate * min(1, (step + 1) / 100) * (1 if part < .7 else max(.02, 1 - (part - .7) / .3))
-        for o, k in zip(optimisers, (1, .3)):
+        for o, k in zip(optimisers, PARTS_OF_RATE):
             for group in o.param_groups:
                 group["lr"] = rate * k
         shares = numpy.array([m if x.rows else 0 for m, x in zip(mix(part), stages)])
