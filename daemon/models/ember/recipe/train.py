@@ -88,7 +88,7 @@ def probes(model, b, states, found):
 
 def mix(part):
     """Which stage a batch is drawn from, by the part of the tokens that has been seen."""
-    points = [(0, (1, 0, 0)), (.1, (.85, .15, 0)), (.25, (.4, .5, .1)), (.5, (.1, .4, .5)), (.75, (.05, .15, .8)), (1.01, (0, 0, 1))]
+    points = [(0, (1, 0, 0)), (.06, (.9, .1, 0)), (.15, (.4, .5, .1)), (.35, (.1, .4, .5)), (.65, (.05, .15, .8)), (1.01, (0, 0, 1))]
     for (a, x), (z, y) in zip(points, points[1:]):
         if part < z:
             k = (part - a) / (z - a)
