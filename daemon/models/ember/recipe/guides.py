@@ -37,16 +37,22 @@ def guides(b, layers):
     asked = match("asked", 1, [0, 1], inside & (word >= 0), part == r.ASKED)
     g.add("start", 1, [2], inside.float(), index=b[..., r.START])
     again = match("again", 2, [0, 1], (part == r.AGAIN) & (word >= 0), inside)
-    # The choice reads the right group's words that are asked for, and the asked words of its own turn that were found.
+    # The choice reads the asked words of its own turn that were found, which know where; then the right group's words that
+    # are asked for.
     choice = torch.isin(mark, torch.tensor(r.CHOICES, device=b.device)) & (gold > 0)
     unit = (part == r.ANSWER) & (gold >= 8) & (gold % 8 > 0) & (b[..., r.SOURCE] >= 0) & ~choice
     turn = (b[..., r.TOKEN] == r.USER).cumsum(1)
     hit = inside & (word > 0) & (asked | (same & (part == r.AGAIN)[:, None, :]).any(-1))
     right = group[:, None, :] == (gold // 8)[:, :, None]
     mask = hit[:, None, :] & right & (choice[:, :, None] | (b[:, None, :, r.UNIT] == (gold % 8)[:, :, None]))
-    g.add("choose", 3, [0, 1], (choice * 3.0 + unit * 0.3) * mask.any(-1), mask=mask)
+    g.add("choose", layers - 2, [2, 3], (choice * 3.0 + unit * 0.3) * mask.any(-1), mask=mask)
     mask = choice[:, :, None] & (again & (word > 0))[:, None, :] & (turn[:, :, None] == turn[:, None, :])
     g.add("vote", 3, [2, 3], mask.any(-1).float(), mask=mask)
+    # What was asked for and is nowhere, for the refusals; where all was found, the control tokens.
+    decision = choice | (mark == r.REFUSE)
+    mask = decision[:, :, None] & (~again & (word > 0) & (part == r.AGAIN))[:, None, :] & (turn[:, :, None] == turn[:, None, :]) & earlier
+    mask |= (decision & ~mask.any(-1))[:, :, None] & control[:, None, :]
+    g.add("missing", 3, [0], decision.float(), mask=mask)
     copied = (b[..., r.SOURCE] >= 0).float()
     g.add("copy", layers - 2, [0, 1], copied, index=b[..., r.SOURCE])
     g.add("copy2", layers - 1, [0, 1], copied, index=b[..., r.SOURCE])
