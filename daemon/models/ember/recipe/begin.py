@@ -10,7 +10,7 @@ import torch
 # Dimensions of each, 256 in all; what a wider model has beyond that is left free. Flags: one that all tokens have, a place to look
 # when nothing matches, a space before, a capital, in a passage, begins a passage or ends one.
 PARTS = {"common": 1, "sink": 1, "space": 1, "capital": 1, "inside": 1, "mark": 1, "A": 112, "B": 56, "C": 32, "G": 50}
-SIZE = {"A": 13.0, "common": 8.0, "sink": 8.0, "space": 3.0, "capital": 3.0, "inside": 6.0, "mark": 8.5}
+SIZE = {"A": 13.0, "common": 8.0, "sink": 8.0, "shape": 3.0, "inside": 6.0, "mark": 8.5}
 SPACE = "\u2581"
 
 
@@ -54,23 +54,28 @@ def initialise(model, pieces, seed=0):
         model.embed.weight.copy_(embeddings(pieces, code, part))
         # What the copying heads write is read here; a token's own place (A) is not.
         free = torch.cat((B, C, G))
-        say = rotation(normal, len(A), len(free)) @ free
+        say = rotation(normal, len(A) + 2, len(free)) @ free
+        say, shape = say[:len(A)], say[len(A):]                   # the last two: a space before it, a capital
         to_group = rotation(normal, len(G), len(A)) @ A           # reads a token as the name of its passage
-        model.output.weight.copy_(code @ say + 0.5 * (code @ A) @ to_group.T @ G)
+        model.output.weight.copy_(code @ say + 0.5 * (code @ A) @ to_group.T @ G + 0.5 * shapes(pieces) @ shape)
         seen = rotation(normal, len(B), len(A)) @ A               # reads a token as it is written one place further on
         for i, b in enumerate(model.blocks):
-            wire(Heads(b, c, normal), i, c, part, seen, to_group, say, normal)
+            wire(Heads(b, c, normal), i, c, part, seen, to_group, say, shape, normal)
             b.gate_up.weight.copy_(normal(2 * c.ffn, c.dim) / math.sqrt(c.dim))
             b.down.weight.copy_(normal(c.dim, c.ffn) / math.sqrt(c.ffn) * 0.1)
 
 
+def shapes(pieces):
+    """Whether there is a space before each piece, and a capital."""
+    return torch.tensor([[1.0 if p.startswith(SPACE) else -1.0, 1.0 if p.strip(SPACE)[:1].isupper() else -1.0] for p in pieces])
+
+
 def embeddings(pieces, code, part):
     out = SIZE["A"] * code @ part["A"] + SIZE["common"] * part["common"]
+    out = out + SIZE["shape"] * shapes(pieces) @ torch.cat((part["space"], part["capital"]))
     for i, piece in enumerate(pieces):
         marker = bool(re.fullmatch(r"\[\d\]|Tools:", piece))
         control = piece.startswith("<|") or piece == "<s>"
-        out[i] += SIZE["space"] * part["space"][0] * (1 if piece.startswith(SPACE) else -1)
-        out[i] += SIZE["capital"] * part["capital"][0] * (1 if piece.strip(SPACE)[:1].isupper() else -1)
         out[i] += SIZE["sink"] * part["sink"][0] * control + SIZE["inside"] * part["inside"][0] * marker
         out[i] += SIZE["mark"] * part["mark"][0] * (1.05 if control else 1 if marker else .87 if piece == "Question:" else 0)
     return out
@@ -101,7 +106,7 @@ class Heads:
         self.value[h, rows], self.out[h, rows] = read, gain * write
 
 
-def wire(heads, i, c, part, seen, to_group, say, normal):
+def wire(heads, i, c, part, seen, to_group, say, shape, normal):
     A, B, C, G = (part[k] for k in "ABCG")
     common, turning = part["common"], 2 * len(c.angles())
     last = c.head - 2
@@ -143,7 +148,9 @@ def wire(heads, i, c, part, seen, to_group, say, normal):
             heads.compare(h, turning + 30, two @ B[:len(C)], two @ C, 4.8)
             heads.compare(h, c.head - 1, common, part["sink"], 2.1)
             rows = slice(h * half, (h + 1) * half)
-            heads.carry(h, A[rows], say[rows], 0.3 if i < c.layers - 1 else 1.5)
+            gain = 0.3 if i < c.layers - 1 else 1.5
+            heads.carry(h, A[rows], say[rows], gain)
+            heads.carry(h, torch.cat((part["space"], part["capital"])), shape, gain, half)
 
 
 def look_back(heads, h, c, common, steps):

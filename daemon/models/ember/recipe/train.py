@@ -180,7 +180,7 @@ def main():
             time.sleep(2)
             last = time.time()
         part = seen / total
-        rate = setting.rate * min(1, (step + 1) / 100) * (1 if part < .7 else max(.02, 1 - (part - .7) / .3))
+        rate = setting.rate * min(1, (step + 1) / 100) * (1 if part < .5 else max(.02, 1 - (part - .5) / .5))
         for o, k in zip(optimisers, PARTS_OF_RATE):
             for group in o.param_groups:
                 group["lr"] = rate * k
