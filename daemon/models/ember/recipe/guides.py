@@ -7,6 +7,12 @@ import rows as r
 from model import Guide
 
 
+def begins(b):
+    """Where the passage is said and its sentence is chosen."""
+    token = b[..., r.TOKEN]
+    return (token >= r.MARKERS[0]) & (token <= r.MARKERS[1]) & (b[..., r.PART] == r.ANSWER) & (b[..., r.SOURCE] >= 0)
+
+
 def guides(b, layers):
     """The guides of a batch for a model of so many layers, and which words of passages stand in a question or an earlier turn."""
     g = Guide()
@@ -44,8 +50,11 @@ def guides(b, layers):
     turn = (b[..., r.TOKEN] == r.USER).cumsum(1)
     hit = inside & (word > 0) & (asked | (same & (part == r.AGAIN)[:, None, :]).any(-1))
     right = group[:, None, :] == (gold // 8)[:, :, None]
-    mask = hit[:, None, :] & right & (choice[:, :, None] | (b[:, None, :, r.UNIT] == (gold % 8)[:, :, None]))
-    g.add("choose", layers - 2, [2, 3], (choice * 3.0 + unit * 0.3) * mask.any(-1), mask=mask)
+    first = begins(b)
+    inner = b[:, None, :, r.UNIT] == (gold % 8)[:, :, None]
+    mask = hit[:, None, :] & right & (choice[:, :, None] | inner)
+    g.add("choose", layers - 2, [2, 3], (choice * 3.0 + first * 3.0 + unit * 0.3) * mask.any(-1), mask=mask)
+    g.add("sentence", 3, [1], (first & mask.any(-1)).float(), mask=mask)
     mask = choice[:, :, None] & (again & (word > 0))[:, None, :] & (turn[:, :, None] == turn[:, None, :])
     g.add("vote", 3, [2, 3], mask.any(-1).float(), mask=mask)
     # What was asked for and is nowhere, for the refusals; where all was found, the control tokens.

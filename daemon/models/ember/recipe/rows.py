@@ -15,6 +15,7 @@ OTHER, ASKED, HEADER, TEXT, AGAIN, ANSWER = range(6)
 # What the next token decides: the passage, the passage of a short question, a refusal, the tool, a value's beginning, the
 # passage after an earlier turn, the end of a value.
 PICK, FIND, REFUSE, CALL, VALUE, RECALL, STOP = range(1, 8)
+MARKERS = (7, 13)           # the tokens [1]..[7]
 CHOICES = (PICK, FIND, CALL, RECALL)
 FIELDS = ("token", "word", "part", "group", "unit", "marker", "start", "source", "gold", "mark", "weight")
 TOKEN, WORD, PART, GROUP, UNIT, MARKER, START, SOURCE, GOLD, MARK, WEIGHT = range(11)

@@ -166,7 +166,7 @@ class Maker:
         if not s.encode(passages[place].text[a:b])[0] or b - a > 400:
             return False
         s.say([(f"[{place + 1}]", (places, head), code, mark, (12, 6)),
-               (" " + passages[place].text[a:b], (places, base + a - 1), code, 0, (6, 2))], mark, 12)
+               (" " + passages[place].text[a:b], (places, base + a - 1), code, 0, (12, 2))], mark, 12)
         return True
 
     def grounded(self, picked, before=None, system=None):

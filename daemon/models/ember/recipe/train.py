@@ -19,7 +19,7 @@ import torch.nn.functional as F
 
 import rows as r
 from begin import initialise
-from guides import guides
+from guides import begins, guides
 from model import Ember, Shape
 from shards import Shards
 
@@ -61,6 +61,7 @@ def losses(model, b, with_guides):
     with torch.no_grad():
         right = logits.argmax(-1) == truth
         marks = {name: right[mark == code].float().mean() for code, name in NAMES.items()}
+        marks["sentence"] = right[begins(b)[kept]].float().mean()
         opening = (tokens[kept] == r.ASSISTANT) & (mark == r.PICK)
         marks["wrongly"] = (logits.argmax(-1)[opening] == model.refusal).float().mean()
     return main, guided, probes(model, b, states, found), marks, g.losses
