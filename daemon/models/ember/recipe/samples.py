@@ -72,14 +72,15 @@ class Maker:
         q = questions.ask(gold.text[a:b], lib.idf, rng) if 12 <= b - a <= 320 else None
         if not q:
             return None
-        if rng.random() < .1:                              # a word of another place
-            extra = questions.content(lib.chunks[rng.randrange(lib.n)].text)
-            if extra:
-                q = q.rstrip("?") + rng.choice([" in ", " ", " for "]) + rng.choice(extra)[0]
         asked = {s for s, _, _ in questions.content(q)}
         whole, best = sum(lib.idf(s) for s in asked), lib.worth(asked, gold.unit_stems[unit])
         if whole < 0.35 or best < 0.55 * whole or any(lib.worth(asked, u) > 0.75 * best for i, u in enumerate(gold.unit_stems) if i != unit):
             return None
+        if rng.random() < .4:                              # people ask in words of their own too
+            for _ in range(rng.choice([1, 1, 2])):
+                extra = questions.content(lib.chunks[rng.randrange(lib.n)].text)
+                if extra:
+                    q = rng.choice([q.rstrip("?") + rng.choice([" in ", " ", " for "]) + rng.choice(extra)[0], rng.choice(extra)[0] + " " + q])
         wanted = self.count()
         pool = [c for c in (lib.like(rng, asked, gold.doc) for _ in range(wanted * 5)) if c and c.text != gold.text]
         if rng.random() < .17:
@@ -115,7 +116,7 @@ class Maker:
         if rng.random() < .2:
             # Another fact of the same thing is near and does not tell.
             others = [k for k in notes.BY_SUBJECT[kind[0]] if k is not kind and k[1] != kind[1]]
-            if others and rng.random() < .6:
+            if others and rng.random() < .3:
                 near = notes.note(rng, kind[0], [rng.choice(others)], fact.subject)
                 pool.insert(0, self.as_chunk(near))
             return self.arranged(q, None, pool, max(self.count(), 2), 0)

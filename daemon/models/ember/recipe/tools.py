@@ -258,10 +258,11 @@ def request(rng, t):
             continue
         if spec["type"] == "boolean":
             yes = rng.random() < .6
-            if not yes and kind != "force":
+            said = key.replace("_", " ")
+            if not yes and rng.random() < .5:
                 values[key] = False
                 continue
-            parts.append((rng.choice(PARAMS[kind][3]) if yes else rng.choice(["but not by force", "gently"]), None, key))
+            parts.append((rng.choice(PARAMS[kind][3] + [said, f"it is {said}"]) if yes else rng.choice([f"not {said}", f"it is not {said}", f"but not {said}"]), None, key))
             values[key] = yes
             continue
         v = rng.choice(spec["enum"]) if "enum" in spec else value(rng, kind)
