@@ -68,7 +68,8 @@ fn ask(text: &str) -> Generate {
 /// An answer that goes on until the context is full.
 fn ask_much() -> Generate {
     let mut request = ask("numbers");
-    request.json_schema = Some(r#"{"type":"array","items":{"type":"integer"},"minItems":1900}"#.into());
+    let numbers = r#"{"type":"array","items":{"type":"integer","minimum":100000},"minItems":1000}"#;
+    request.json_schema = Some(numbers.into());
     request.sampling.max_tokens = 100_000;
     request
 }

@@ -22,7 +22,7 @@ const ALLOWED: [(&str, &[&str]); 25] = [
     // `extract` only in tests, where documents are read in process.
     ("index", &["types", "protocol", "config", "policy", "memory", "worker", "extract"]),
     ("store", &["types", "protocol"]),
-    ("plugins", &["types", "protocol", "policy", "worker"]),
+    ("plugins", &["types", "protocol", "memory", "policy", "worker"]),
     ("egress", &["protocol", "policy"]),
     // The store keeps where the log ends.
     ("audit", &["types", "protocol", "store"]),

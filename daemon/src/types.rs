@@ -117,6 +117,9 @@ pub struct Label {
 impl Label {
     /// Sources that a label remembers.
     pub const SOURCES: usize = 64;
+    /// Sources, and characters of each, that a brief one remembers.
+    const BRIEF_SOURCES: usize = 8;
+    const BRIEF_SOURCE: usize = 160;
 
     /// Text of the owner's own, said to anybody.
     pub fn owner() -> Label {
@@ -130,6 +133,13 @@ impl Label {
             private: origin != Origin::Web,
             sources: [source.into()].into(),
         }
+    }
+
+    /// The same marks with few and short sources, to be kept beside something small.
+    pub fn brief(&self) -> Label {
+        let short = |source: &String| source.chars().take(Label::BRIEF_SOURCE).collect();
+        let sources = self.sources.iter().take(Label::BRIEF_SOURCES).map(short).collect();
+        Label { sources, ..*self }
     }
 
     /// Takes the other's marks on top of one's own.

@@ -37,12 +37,15 @@ impl Slow {
 }
 
 impl HostServices for Slow {
-    fn answer(&self, _: Arc<Calling>, ask: Ask) -> BoxFuture<'static, Answer> {
+    fn answer(&self, calling: Arc<Calling>, ask: Ask) -> BoxFuture<'static, Answer> {
         self.asked.add_permits(1);
         let answer = self.answer.clone();
         Box::pin(async move {
             match ask {
-                Ask::Confirm { .. } => answer.acquire().await.map(|_| Answer::Flag(true)).unwrap(),
+                Ask::Confirm { .. } => {
+                    let _asking = calling.wait();
+                    answer.acquire().await.map(|_| Answer::Flag(true)).unwrap()
+                }
                 _ => std::future::pending().await,
             }
         })
@@ -105,6 +108,44 @@ fn the_deadline_stands_still_while_the_owner_is_asked() {
         slow.answer.add_permits(1);
         let text = call.await.unwrap().unwrap().result.unwrap().text;
         assert_eq!(text, "\0\0\0\0\u{1}");
+        stage.runtime.stop().await;
+    });
+}
+
+/// A guest that has the owner told something, which asks for no yes and takes as long as it takes.
+fn telling() -> Vec<u8> {
+    Guest::new(&format!("(call $delete (i32.const 1536) (i32.const 2) {ANSWER}) {GOOD}"))
+        .own("kv", "delete", "(param i32 i32 i32)")
+        .build()
+}
+
+#[test]
+fn the_deadline_runs_while_an_import_that_may_ask_the_owner_does_not() {
+    let (stage, slow, guest) = (Stage::new(), Slow::new(), telling());
+    runtime().block_on(async {
+        let run = stage.run(&guest, "tool", everything(), Duration::from_millis(300));
+        assert_eq!(stopped(stage.runtime.call(run, slow.clone()).await), "it ran longer than 300 ms");
+        stage.is_well(&Guest::new(GOOD).build(), "a slow import").await;
+        stage.runtime.stop().await;
+    });
+}
+
+#[test]
+fn what_was_taken_back_ends_the_calls_that_have_it() {
+    let (stage, slow, guest) = (Stage::new(), Slow::new(), confirming());
+    runtime().block_on(async {
+        stage.is_well(&Guest::new(GOOD).build(), "nothing").await;
+        let run = stage.run(&guest, "tool", everything(), LONG);
+        let (runtime, services, plugin) = (stage.runtime.clone(), slow.clone(), run.calling.plugin.clone());
+        let call = tokio::spawn(async move { runtime.call(run, services).await });
+        let _asked = slow.asked.acquire().await.unwrap();
+        stage.runtime.end_calls("another");
+        stage.is_well(&Guest::new(GOOD).build(), "another's end").await;
+        assert!(!call.is_finished());
+        stage.runtime.end_calls(&plugin);
+        let ended = call.await.unwrap().unwrap_err().to_string();
+        assert!(ended.contains("taken back"), "{ended}");
+        stage.is_well(&Guest::new(GOOD).build(), "an end from outside").await;
         stage.runtime.stop().await;
     });
 }

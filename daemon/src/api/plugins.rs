@@ -114,13 +114,13 @@ pub async fn install_plugin(State(door): State<Door>, body: Body<InstallRequest>
         grant => consent(grant, &Grants::default())?,
     };
     let InstallRequest { dev, new_author, digest, .. } = request;
-    let offer = plugins.consider(path.clone(), dev, new_author).await?;
-    if offer.known.is_some() && offer.package.author.is_some_and(|author| offer.known != Some(author)) {
-        // What one author's plugin kept is not for another's.
-        let name = &offer.package.manifest.name;
-        door.handles.tools.forget(name).await?;
+    let prepared = plugins.prepare(path, Terms { consent, dev, new_author, digest }).await?;
+    if prepared.other_author {
+        // What one author's plugin kept, and was trusted with, is not for another's.
+        plugins.disown(&prepared.name).await?;
+        door.handles.tools.forget(&prepared.name).await?;
     }
-    let installed = plugins.install(path, Terms { consent, dev, new_author, digest }).await?;
+    let installed = plugins.install(prepared).await?;
     record(&door, &installed, "installed").await?;
     Ok(Json(entry(&door, &installed)))
 }

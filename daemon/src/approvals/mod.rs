@@ -279,7 +279,10 @@ fn approval(request: Request, patience: Duration) -> Approval {
 /// A target in words: its kind and where it goes.
 fn shown(target: &Target) -> (&'static str, String) {
     match target {
-        Target::Egress { method, host } => ("egress", format!("{method} {host}")),
+        Target::Egress { method, host, credential: None } => ("egress", format!("{method} {host}")),
+        Target::Egress { method, host, credential: Some(name) } => {
+            ("egress", format!("{method} {host} with your credential {name}"))
+        }
         Target::Write { key } => ("write", key.clone()),
         Target::Schedule => ("schedule", "notices on this machine".into()),
     }

@@ -19,7 +19,7 @@ fn request(bytes: &[u8]) -> Request {
         tool: "fetch".into(),
         session: "s".into(),
         subject: Subject::Action {
-            target: Target::Egress { method: "GET".into(), host: "example.org".into() },
+            target: Target::Egress { method: "GET".into(), host: "example.org".into(), credential: None },
             action: "send a request to example.org".into(),
             reason: "text that others may have written led to this".into(),
             bytes: bytes.to_vec(),

@@ -113,8 +113,15 @@ impl Audit {
     /// # Errors
     /// The line may not be there, and what it tells of must not be done.
     pub async fn append(&self, entry: Entry) -> Result<(), AuditError> {
+        let audit = self.clone();
+        // Goes on when the caller goes away: while one line is being written, no other may be begun.
+        let appended = tokio::spawn(async move { audit.write(entry).await });
+        appended.await.map_err(|error| AuditError::Lost(error.to_string()))?
+    }
+
+    async fn write(&self, entry: Entry) -> Result<(), AuditError> {
         let mut slot = self.log.lock().await;
-        // Taken out while it is written: a failure, or a caller who goes away, leaves nothing half known.
+        // Taken out while it is written: a failure leaves nothing half known.
         let log = match slot.take() {
             Some(log) => log,
             None => self.reopen().await?,
@@ -131,6 +138,7 @@ impl Audit {
 
     /// The last lines, the newest last. What is no JSON is given as text.
     pub async fn last(&self, most: usize) -> Result<Vec<Value>, AuditError> {
+        let _between_lines = self.log.lock().await;
         let text = self.read().await?;
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().collect();
@@ -140,13 +148,14 @@ impl Audit {
 
     /// Checks every line against the next, and the end against what the database knows.
     pub async fn verify(&self) -> Result<Verdict, AuditError> {
+        // Text and end are of the same moment: a line in between would look like one that is missing.
+        let _between_lines = self.log.lock().await;
         let text = self.read().await?;
         Ok(verify(&text, self.store.audit_head().await?.as_ref()))
     }
 
-    /// The whole log, between two lines.
+    /// The whole log; the lock is held, so that no line is half written.
     async fn read(&self) -> Result<Vec<u8>, AuditError> {
-        let _between_lines = self.log.lock().await;
         let path = self.path.clone();
         let read = tokio::task::spawn_blocking(move || std::fs::read(&path).map_err(|error| (path, error)));
         read.await

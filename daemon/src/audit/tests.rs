@@ -69,6 +69,18 @@ async fn a_line_torn_by_a_crash_is_marked_and_the_log_goes_on() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_who_go_away_leave_the_chain_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = opened(&folder).await;
+    for n in 0..200 {
+        // Begun and dropped; the next one comes while its line is being written.
+        tokio::select! { biased; _ = audit.append(entry(n)) => {} () = std::future::ready(()) => {} }
+        audit.append(entry(n)).await.unwrap();
+    }
+    assert_eq!(audit.verify().await.unwrap().findings, [""; 0]);
+}
+
 #[tokio::test]
 async fn a_cut_tail_and_a_lost_file_are_found() {
     let folder = tempfile::tempdir().unwrap();

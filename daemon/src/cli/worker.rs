@@ -20,9 +20,9 @@ pub fn run(args: args::Worker) -> Outcome {
     let (jobs, port) = child::start(&jail)
         .map_err(|error| Failure::failed(format!("a worker is started by the daemon only: {error}")))?;
     match args.kind {
-        WorkerKind::Engine => crate::engine::run(jobs),
-        WorkerKind::Extract => crate::extract::run(jobs),
-        WorkerKind::Train => crate::learn::run(jobs),
+        WorkerKind::Engine => crate::engine::run(jobs.in_background()?),
+        WorkerKind::Extract => crate::extract::run(jobs.in_background()?),
+        WorkerKind::Train => crate::learn::run(jobs.in_background()?),
         WorkerKind::Plugins => crate::plugins::run(jobs, port, jail.write),
     }
     Ok(())

@@ -304,7 +304,12 @@ async fn a_credential_goes_to_its_host_alone() {
     .await;
     let here = format!("127.0.0.1:{}", server.port);
     let key = |host: &str| {
-        Some(Header { host: host.into(), name: "Authorization".into(), value: "Bearer 12345678".into() })
+        Some(Header {
+            host: host.into(),
+            name: "Authorization".into(),
+            value: "Bearer 12345678".into(),
+            bare: "12345678".into(),
+        })
     };
     let url = format!("http://{here}/x");
     let send = |url: String, credential| {

@@ -50,6 +50,8 @@ pub struct Header {
     pub host: String,
     pub name: String,
     pub value: String,
+    /// The part of the value that is secret, without the prefix that the manifest puts before it.
+    pub bare: String,
 }
 
 impl fmt::Debug for Header {

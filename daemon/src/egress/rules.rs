@@ -187,11 +187,11 @@ pub fn shown_answer(mut response: HttpResponse, credential: Option<&Header>) -> 
     response
 }
 
-/// The credential as it is sent, and without the word before it (`Bearer`).
+/// The credential as it is sent, as the owner gave it, and its last word.
 fn secrets(credential: &Header) -> impl Iterator<Item = &str> {
     let whole = credential.value.trim();
-    let bare = whole.rsplit(' ').next().unwrap_or(whole);
-    [whole, bare].into_iter().filter(|secret| secret.len() >= MIN_SECRET)
+    let last = whole.rsplit(' ').next().unwrap_or(whole);
+    [whole, credential.bare.trim(), last].into_iter().filter(|secret| secret.len() >= MIN_SECRET)
 }
 
 fn reveals(text: &[u8], credential: &Header) -> bool {

@@ -12,7 +12,8 @@ fn request(method: &str, headers: &[(&str, &str)]) -> HttpRequest {
 }
 
 fn secret() -> Header {
-    Header { host: "api.example.org".into(), name: "X-Key".into(), value: "Bearer s3cr3t-value".into() }
+    let (name, value, bare) = ("X-Key".into(), "Bearer s3cr3t-value".into(), "s3cr3t-value".into());
+    Header { host: "api.example.org".into(), name, value, bare }
 }
 
 #[test]
@@ -177,4 +178,22 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_credential_is_blotted_without_its_prefix_too() {
+    let key = Header {
+        host: "api.example.org".into(),
+        name: "X-Key".into(),
+        value: "key=two words".into(),
+        bare: "two words".into(),
+    };
+    let response = HttpResponse {
+        status: 200,
+        url: "https://api.example.org/".into(),
+        headers: vec![("x-echo".into(), "two words".into())],
+        body: b"you said two words".to_vec(),
+    };
+    let shown = shown_answer(response, Some(&key));
+    assert_eq!((shown.headers.len(), shown.body.as_slice()), (0, b"you said *********".as_slice()));
 }

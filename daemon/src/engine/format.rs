@@ -1,6 +1,6 @@
 //! How models write tool calls, and the grammars that make them write only valid ones. The one place
 //! that knows the formats; reading a finished call is the agent's, and making a grammar of a schema is
-//! [`grammar`](super::grammar)'s. Pure.
+//! [`grammar`](super::grammar)'s. Pure, but for a line to the log about a tool that is left out.
 
 use super::grammar::{self, Expr, Rules, colon, comma};
 use crate::protocol::frames::{Fault, Generate};
@@ -8,6 +8,7 @@ use crate::types::{ToolChoice, ToolFormat, ToolSpec};
 use serde_json::Value as Json;
 
 const MAX_TOOLS: usize = 64;
+const ANSWER: &str = "the JSON schema of the answer";
 /// Bytes of a tool's name.
 const MAX_NAME: usize = 128;
 
@@ -95,35 +96,91 @@ pub fn grammar(request: &Generate, format: ToolFormat) -> Result<Option<Grammar>
     Ok(Some(Grammar { text, triggers }))
 }
 
-/// The grammar of tool calls and of an answer's schema.
+/// The grammar of tool calls and of an answer's schema. Where the model may do without a tool, one that no grammar
+/// can be made of is left out: many tools are offered with every question, and none may spoil the answer.
 fn called_or_structured(request: &Generate, format: ToolFormat) -> Result<Option<Grammar>, Fault> {
-    let tools = chosen(request)?;
+    let optional = request.tool_choice == ToolChoice::Auto;
     let mut rules = Rules::default();
-    let mut calls = Vec::new();
-    for tool in &tools {
-        calls.push(call(&mut rules, tool, format)?);
+    let mut calls: Vec<Offered> = Vec::new();
+    for tool in chosen(request)? {
+        let before = rules.mark();
+        match call(&mut rules, tool, format) {
+            Ok(call) => calls.push((tool, call)),
+            Err(fault) if optional => {
+                rules.rewind(before);
+                left_out(tool, &fault);
+            }
+            Err(fault) => return Err(fault),
+        }
     }
     let mut answer = None;
     if let Some(schema) = &request.json_schema {
-        let whose = "the JSON schema of the answer";
-        let schema = grammar::read(schema).map_err(|why| impossible(whose, &why))?;
-        answer = Some(grammar::value(&mut rules, &schema).map_err(|why| impossible(whose, &why))?);
+        let schema = grammar::read(schema).map_err(|why| impossible(ANSWER, &why))?;
+        answer = Some(grammar::value(&mut rules, &schema).map_err(|why| impossible(ANSWER, &why))?);
+    }
+    while let Some(index) = first_without_end(&rules, &calls, answer.as_ref()) {
+        let whose = calls.get(index).map_or(ANSWER.into(), |(tool, _)| parameters(tool));
+        let fault = impossible(&whose, grammar::NOTHING);
+        if !optional || index >= calls.len() {
+            return Err(fault);
+        }
+        left_out(calls.remove(index).0, &fault);
     }
     if calls.is_empty() && answer.is_none() {
         return Ok(None);
     }
-    let all: Vec<&Expr> = calls.iter().chain(&answer).collect();
-    if let Some(index) = rules.first_without_end(&all) {
-        let whose = tools.get(index).map_or("the JSON schema of the answer".into(), |tool| parameters(tool));
-        return Err(impossible(&whose, grammar::NOTHING));
+    let mut text = print(&rules, &calls, answer.as_ref(), format);
+    if text.is_none() && optional {
+        calls = fitting(&rules, calls, answer.as_ref(), format);
+        if calls.is_empty() && answer.is_none() {
+            return Ok(None);
+        }
+        text = print(&rules, &calls, answer.as_ref(), format);
     }
-    let mut choices = if calls.is_empty() { Vec::new() } else { vec![framed(calls, format)] };
-    choices.extend(answer);
-    let text = rules
-        .print(&Expr::Any(choices))
-        .ok_or_else(|| impossible("the tools' parameters", grammar::TOO_LARGE))?;
-    let free = request.tool_choice == ToolChoice::Auto && request.json_schema.is_none();
+    let text = text.ok_or_else(|| impossible("the tools' parameters", grammar::TOO_LARGE))?;
+    let free = optional && request.json_schema.is_none();
     Ok(Some(Grammar { text, triggers: free.then(|| format.trigger().into()).into_iter().collect() }))
+}
+
+/// A tool and the object of its call.
+type Offered<'t> = (&'t ToolSpec, Expr);
+
+fn first_without_end(rules: &Rules, calls: &[Offered], answer: Option<&Expr>) -> Option<usize> {
+    let all: Vec<&Expr> = calls.iter().map(|(_, call)| call).chain(answer).collect();
+    rules.first_without_end(&all)
+}
+
+/// `None`: it is too large.
+fn print(rules: &Rules, calls: &[Offered], answer: Option<&Expr>, format: ToolFormat) -> Option<String> {
+    let mut choices = Vec::new();
+    if !calls.is_empty() {
+        choices.push(framed(calls.iter().map(|(_, call)| call.clone()).collect(), format));
+    }
+    choices.extend(answer.cloned());
+    rules.print(&Expr::Any(choices))
+}
+
+/// The calls, in their order, but those that make the text too large.
+fn fitting<'t>(
+    rules: &Rules,
+    calls: Vec<Offered<'t>>,
+    answer: Option<&Expr>,
+    format: ToolFormat,
+) -> Vec<Offered<'t>> {
+    let mut kept = Vec::new();
+    for (tool, call) in calls {
+        kept.push((tool, call));
+        if print(rules, &kept, answer, format).is_none() {
+            kept.pop();
+            left_out(tool, &impossible(&parameters(tool), grammar::TOO_LARGE));
+        }
+    }
+    kept
+}
+
+/// A worker's standard error is the broker's log.
+fn left_out(tool: &ToolSpec, fault: &Fault) {
+    eprintln!("worker: the model cannot call `{}`: {fault}", tool.name.escape_debug());
 }
 
 fn parameters(tool: &ToolSpec) -> String {
@@ -327,6 +384,39 @@ mod tests {
         assert!(refusal(&[("deep", &deeper)]).contains("bytes of schema"));
         let long = format!(r#"{{"type":"object","properties":{{"{}":{{}}}}}}"#, "é".repeat(3000));
         assert!(refusal(&[("long", &long)]).contains("property name"));
+    }
+
+    #[test]
+    fn a_tool_that_no_grammar_is_made_of_is_left_out_and_the_answer_goes_on() {
+        let unique = r#"{"type":"object","properties":{"a":{"type":"array","items":{"type":"string"},"uniqueItems":true}}}"#;
+        let endless = r##"{"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]}"##;
+        let bad = [("set", unique), ("endless", endless), ("broken", "{")];
+        for (name, schema) in bad {
+            let tools = [("weather", CITY), (name, schema), ("time", CITY)];
+            let made = grammar(&request(&tools, ToolChoice::Auto), ToolFormat::Hermes).unwrap().unwrap().text;
+            let offered = |name: &str| made.contains(&format!("\\\"{name}\\\""));
+            assert!(offered("weather") && offered("time") && !offered(name), "{name}: {made}");
+            let alone = grammar(&request(&[(name, schema)], ToolChoice::Auto), ToolFormat::Hermes);
+            assert_eq!(alone.unwrap(), None);
+            for choice in [ToolChoice::Required, ToolChoice::Named(name.into())] {
+                let fault = grammar(&request(&tools, choice), ToolFormat::Hermes).unwrap_err();
+                assert!(fault.to_string().contains(&format!("`{name}`")), "{fault}");
+            }
+        }
+    }
+
+    #[test]
+    fn tools_that_do_not_fit_together_are_left_out_from_where_they_are_too_large() {
+        let text = "x".repeat(60_000);
+        let large = serde_json::json!({"type": "object", "properties": {"a": {"const": text}}}).to_string();
+        let names: Vec<String> = (0..20).map(|n| format!("large{n}")).collect();
+        let mut tools: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), large.as_str())).collect();
+        tools.push(("weather", CITY));
+        let made = grammar(&request(&tools, ToolChoice::Auto), ToolFormat::Hermes).unwrap().unwrap().text;
+        for (name, offered) in [("large0", true), ("large19", false), ("weather", true)] {
+            assert_eq!(made.contains(&format!("\\\"{name}\\\"")), offered, "{name}");
+        }
+        assert!(refusal(&tools).contains("too large"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::agent::{Action, Agent, Answer, Input, Profile};
 use crate::config::AskConfig;
 use crate::engine::{Engine, EngineError, Output};
 use crate::protocol::frames::{Fault, Generate, ModelInfo};
-use crate::types::{Message, Passage, Role, ToolCall, ToolSpec};
+use crate::types::{Label, Message, Passage, Role, ToolCall, ToolSpec};
 use cases::{Case, Kind, Sets};
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -165,7 +165,7 @@ async fn put(engine: &Engine, model: &ModelInfo, sets: &Sets, case: &Case) -> Re
                 actions.extend(generate(engine, &mut agent, *prompt, &mut said).await?)
             }
             Action::Emit(_) => {}
-            Action::CallTool(call) => return Ok(Said { call: Some(call), ..said }),
+            Action::CallTool(call, _) => return Ok(Said { call: Some(call), ..said }),
             Action::Finish(answer) => {
                 let Answer { text, citations, .. } = *answer;
                 let cited = citations.iter().map(|citation| citation.n).collect();
@@ -190,7 +190,7 @@ fn agent(model: &ModelInfo, case: &Case, passages: &[Passage], tools: Vec<ToolSp
     let history = case.before.iter().flat_map(|(asked, answered)| {
         [Message::new(Role::User, asked), Message::new(Role::Assistant, answered)]
     });
-    Agent::new(profile, history.collect(), &case.question, tools)
+    Agent::new(profile, (history.collect(), Label::owner()), &case.question, tools)
 }
 
 async fn generate(

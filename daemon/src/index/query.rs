@@ -17,6 +17,10 @@ const QUESTION_WORDS: &[&str] = &[
 
 /// Longer queries are cut: nobody asks with more, and a pasted book should not search for an hour.
 const MAX_TERMS: usize = 48;
+const MAX_BYTES: usize = 16 << 10;
+/// Quoted phrases, and words of each: an index is asked for every one of them.
+const MAX_PHRASES: usize = 8;
+const MAX_PHRASE: usize = 24;
 
 /// What to look for, as terms of the index.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,6 +35,7 @@ pub(super) struct Query {
 
 /// Takes a query apart.
 pub(super) fn parse(text: &str) -> Query {
+    let text = &text[..text.floor_char_boundary(MAX_BYTES)];
     let question: HashSet<&str> = QUESTION_WORDS.iter().copied().collect();
     let words = |keep: &dyn Fn(&str) -> bool| -> Vec<String> {
         let kept: Vec<&str> = text
@@ -45,8 +50,9 @@ pub(super) fn parse(text: &str) -> Query {
     }
     let mut seen = HashSet::new();
     let terms = sequence.iter().filter(|term| seen.insert(term.as_str())).cloned().collect();
-    let phrases = text.split('"').skip(1).step_by(2).map(analyze).filter(|phrase| phrase.len() > 1).collect();
-    Query { terms, sequence, phrases }
+    let quoted = text.split('"').skip(1).step_by(2).map(analyze).filter(|phrase| phrase.len() > 1);
+    let phrases = quoted.take(MAX_PHRASES).map(|phrase| phrase.into_iter().take(MAX_PHRASE).collect());
+    Query { terms, sequence, phrases: phrases.collect() }
 }
 
 /// A text's terms with their places.
@@ -71,6 +77,17 @@ mod tests {
             parse("\"exit status\" of grep").phrases,
             [vec![(0, "exit".to_string()), (1, "status".to_string())]]
         );
+    }
+
+    #[test]
+    fn long_queries_are_cut() {
+        let phrase = format!("\"{}\" ", "exit status ".repeat(100));
+        let query = parse(&phrase.repeat(5000));
+        assert_eq!((query.sequence.len(), query.terms.len()), (MAX_TERMS, 2));
+        assert!((1..=MAX_PHRASES).contains(&query.phrases.len()), "{}", query.phrases.len());
+        assert!(query.phrases.iter().all(|phrase| phrase.len() <= MAX_PHRASE));
+        assert_eq!(parse(&"\"exit status\" ".repeat(5000)).phrases.len(), MAX_PHRASES);
+        parse(&"é".repeat(100_000));
     }
 
     proptest! {

@@ -1,9 +1,18 @@
 //! Whether a call's arguments are what its tool's schema says, in words for the model that wrote them. Pure;
 //! a schema is never followed out of its own document.
 
-use jsonschema::{Draft, ValidationError, Validator};
+use super::looks;
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
+/// Bytes of arguments; the worker takes no more.
+const LONGEST: usize = 4 << 20;
+/// Mistakes are named one by one up to so many looks at the schema: the validator keeps every mistake that it
+/// finds, with the way that led to it.
+const MOST_LISTED: u64 = 2000;
+/// Bytes of a compiled pattern, and of what it keeps while it runs.
+const LARGEST_PATTERN: usize = 256 << 10;
 /// Mistakes named at once; more would not help.
 const MAX_TOLD: usize = 5;
 /// Characters of a mistake that are told: it may quote the arguments.
@@ -16,15 +25,23 @@ const MAX_WORDS: usize = 300;
 pub fn check(schema: &str, arguments: &str) -> Result<(), String> {
     let schema: Value =
         serde_json::from_str(schema).map_err(|e| format!("the tool's schema is not JSON: {e}"))?;
-    hold(&validator(&schema)?, arguments)
+    hold(&validator(&schema)?, &schema, arguments)
 }
 
-/// Checks arguments (JSON text) against a schema that was compiled before; see [`check`].
-pub fn hold(validator: &Validator, arguments: &str) -> Result<(), String> {
+/// Checks arguments (JSON text) against a schema and what it was compiled to; see [`check`].
+pub fn hold(validator: &Validator, schema: &Value, arguments: &str) -> Result<(), String> {
+    if arguments.len() > LONGEST {
+        return Err(format!("the arguments have {} bytes and {LONGEST} are allowed", arguments.len()));
+    }
     let arguments: Value =
         serde_json::from_str(arguments).map_err(|e| format!("the arguments are not JSON: {e}"))?;
     if !arguments.is_object() {
         return Err("the arguments must be a JSON object".into());
+    }
+    if looks::of(schema, &arguments)? > MOST_LISTED {
+        let wrong =
+            "the arguments are not what the schema says, and too many to tell where: give fewer of them";
+        return if validator.is_valid(&arguments) { Ok(()) } else { Err(wrong.into()) };
     }
     let mut mistakes = validator.iter_errors(&arguments);
     let mut told: Vec<String> = mistakes.by_ref().take(MAX_TOLD).map(|mistake| sentence(&mistake)).collect();
@@ -36,22 +53,38 @@ pub fn hold(validator: &Validator, arguments: &str) -> Result<(), String> {
 }
 
 /// Compiles a schema: draft 2020-12 unless it names another, formats held to, nothing fetched. Patterns run
-/// in linear time, and one that needs to look around is refused.
+/// in linear time; one that needs to look around or becomes large is refused.
 ///
 /// # Errors
 /// A sentence for the plugin's author.
 pub fn validator(schema: &Value) -> Result<Validator, String> {
+    let patterns = PatternOptions::regex().size_limit(LARGEST_PATTERN).dfa_size_limit(LARGEST_PATTERN);
     jsonschema::options()
         .with_draft(Draft::Draft202012)
         .should_validate_formats(true)
         .should_ignore_unknown_formats(true)
-        .with_pattern_options(jsonschema::PatternOptions::regex())
+        .with_pattern_options(patterns)
         .offline()
         .build(schema)
-        .map_err(|wrong| match wrong.instance_path().as_str() {
+        .map_err(|wrong| refusal(&wrong))
+}
+
+fn refusal(wrong: &ValidationError) -> String {
+    // What the meta-schema finds has its place there, what the compiler finds has its place in the schema.
+    let place = match wrong.instance_path().as_str() {
+        "" => wrong.schema_path().as_str(),
+        place => place,
+    };
+    match wrong.kind() {
+        ValidationErrorKind::Format { format } if format == "regex" => cut(&format!(
+            "the schema is wrong: a pattern must be a regular expression without look-around that takes at most \
+             {LARGEST_PATTERN} bytes, so mend or shorten the one at {place}"
+        )),
+        _ => match wrong.instance_path().as_str() {
             "" => cut(&format!("the schema is wrong: {wrong}")),
             place => cut(&format!("the schema is wrong at {place}: {wrong}")),
-        })
+        },
+    }
 }
 
 fn sentence(mistake: &ValidationError) -> String {
@@ -99,6 +132,16 @@ mod tests {
             format!(r#"{{"city":"x","tags":[{}]}}"#, vec![format!("\"{}\"", "z".repeat(900)); 50].join(","));
         let told = check(SCHEMA, &many).unwrap_err();
         assert!(told.len() < 2500 && told.ends_with("and 45 more"), "{told}");
+    }
+
+    #[test]
+    fn arguments_are_checked_in_bounds() {
+        let numbers = |count: usize, last: &str| format!(r#"{{"a":[{}{last}]}}"#, "1,".repeat(count));
+        let schema = r#"{"properties":{"a":{"items":{"type":"integer"}}}}"#;
+        assert_eq!(check(schema, &numbers(50_000, "1")), Ok(()));
+        assert!(check(schema, &numbers(50_000, "\"x\"")).unwrap_err().contains("too many to tell where"));
+        assert!(check(schema, &numbers(1_500_000, "1")).unwrap_err().contains("give fewer"));
+        assert!(check(schema, &numbers(3 << 20, "1")).unwrap_err().contains("bytes"));
     }
 
     #[test]

@@ -230,13 +230,13 @@ impl Stage {
         Ok(called)
     }
 
-    /// Resident memory of the worker with nothing running, and what a live instance adds.
+    /// Resident memory of the worker with nothing running, and what a live instance adds. Told apart only
+    /// once, before a place other than the first was used, since places keep their memory; the stack of the
+    /// thread that a call runs on counts too.
     async fn memory(&self) -> Result<(u64, u64), BenchError> {
-        // Once before: threads and places that were never used cost more than an instance.
-        self.alive().await?;
         let idle = self.rss();
         let alive = self.alive().await?;
-        Ok((idle, alive.saturating_sub(idle) / ALIVE as u64))
+        Ok((idle, alive.saturating_sub(idle) / (ALIVE as u64 - 1)))
     }
 
     /// Resident memory while as many instances as can be wait for the owner.

@@ -2,7 +2,7 @@
 //! secrets and runtime; it decides nothing that an approval is needed for, and does no effect by itself.
 
 use super::error::PluginsError;
-use super::registry::{Consent, Installed, Offer, Registry, Terms};
+use super::registry::{Consent, Installed, Offer, Prepared, Registry, Terms};
 use super::runtime::{Run, Runtime};
 use super::schema::Tool;
 use super::secrets::{self, Secret};
@@ -33,6 +33,8 @@ pub struct Header {
     pub host: String,
     pub name: String,
     pub value: String,
+    /// The value without the manifest's prefix.
+    pub bare: String,
 }
 
 /// Without the value, so that no log holds it.
@@ -95,23 +97,49 @@ impl Plugins {
         Some((found, tool))
     }
 
+    /// The plugin and the tool that a call means, whose arguments fit. Reads the disk, and long arguments take a
+    /// while to check.
+    fn ready(&self, full_name: &str, arguments: &str) -> Result<(Installed, Tool), PluginsError> {
+        let no_tool = || PluginsError::NoTool(full_name.into());
+        let (plugin, tool) = self.look_up(full_name).ok_or_else(no_tool)?;
+        if let Some(reason) = plugin.inactive.clone() {
+            return Err(PluginsError::Inactive { name: plugin.name, reason });
+        }
+        let tool = tool.ok_or_else(no_tool)?;
+        let wrong = |why| PluginsError::Arguments { tool: full_name.into(), why };
+        tool.check_arguments(arguments).map_err(wrong)?;
+        Ok((plugin, tool))
+    }
+
     /// What installing a package would mean.
     pub async fn consider(&self, file: PathBuf, dev: bool, new_author: bool) -> Result<Offer, PluginsError> {
         self.blocking(move |registry| registry.consider(&file, dev, new_author)).await
     }
 
-    /// Installs a package, once it is known to run here.
-    pub async fn install(&self, file: PathBuf, terms: Terms) -> Result<Installed, PluginsError> {
+    /// Makes all ready for a package to be installed, once it is known to run here. Changes nothing.
+    pub async fn prepare(&self, file: PathBuf, terms: Terms) -> Result<Prepared, PluginsError> {
         let offer = self.consider(file.clone(), terms.dev, terms.new_author).await?;
         let name = offer.package.manifest.name.clone();
         let loaded = self.runtime.load(&file, &offer.package.file_digest).await;
         loaded.map_err(|error| PluginsError::Run { name, error })?;
         // The very file that was loaded, whatever lies there by now.
         let terms = Terms { digest: terms.digest.or(Some(offer.package.digest)), ..terms };
-        self.blocking(move |registry| registry.install(&file, &terms)).await
+        self.blocking(move |registry| registry.prepare(&file, &terms)).await
     }
 
-    /// Forgets a plugin and its credentials. Running calls end on it.
+    /// Installs what was prepared. Running calls of the package before it end on that.
+    pub async fn install(&self, prepared: Prepared) -> Result<Installed, PluginsError> {
+        self.blocking(move |registry| registry.install(prepared)).await
+    }
+
+    /// Ends the calls of a plugin and forgets its credentials, which are not for another author's.
+    pub async fn disown(&self, name: &str) -> Result<(), PluginsError> {
+        self.runtime.end_calls(name);
+        let (owned, secrets) = (name.to_owned(), self.secrets.clone());
+        self.blocking(move |_| Ok(secrets::forget(&secrets, &owned)?)).await
+    }
+
+    /// Forgets a plugin and its credentials, and ends its calls.
     pub async fn remove(&self, name: &str) -> Result<(), PluginsError> {
         let file_digest = self.get(name)?.record.map(|record| record.file);
         let (owned, secrets) = (name.to_owned(), self.secrets.clone());
@@ -120,6 +148,7 @@ impl Plugins {
             Ok(secrets::forget(&secrets, &owned)?)
         })
         .await?;
+        self.runtime.end_calls(name);
         if let Some(digest) = file_digest {
             self.runtime.unload(&digest).await;
         }
@@ -131,10 +160,12 @@ impl Plugins {
         self.blocking(move |registry| registry.grant(&name, &consent)).await
     }
 
-    /// Takes one grant back, or all of them and the yes to the plugin's use.
+    /// Takes one grant back, or all of them and the yes to the plugin's use. Calls that run with them end.
     pub async fn revoke(&self, name: &str, interface: Option<Interface>) -> Result<Installed, PluginsError> {
-        let name = name.to_owned();
-        self.blocking(move |registry| registry.revoke(&name, interface)).await
+        let owned = name.to_owned();
+        let left = self.blocking(move |registry| registry.revoke(&owned, interface)).await?;
+        self.runtime.end_calls(name);
+        Ok(left)
     }
 
     /// Keeps a credential of a plugin, for the host that its manifest names.
@@ -166,7 +197,7 @@ impl Plugins {
             format!("the owner gave no credential `{name}`: `familiar plugin secret {plugin} {name}`")
         })?;
         let value = format!("{}{}", declared.prefix, secret.value);
-        Ok(Header { host: secret.host, name: declared.header.clone(), value })
+        Ok(Header { host: secret.host, name: declared.header.clone(), value, bare: secret.value })
     }
 
     /// Runs a tool by its full name. `label` is that of the text which led to the call.
@@ -185,15 +216,9 @@ impl Plugins {
         services: Arc<dyn HostServices>,
         limits: CallLimits,
     ) -> Result<Called, PluginsError> {
-        let (plugins, wanted) = (self.clone(), full_name.to_owned());
-        let found = unblocked(move || Ok(plugins.look_up(&wanted))).await?;
-        let (plugin, tool) = found.ok_or_else(|| PluginsError::NoTool(full_name.into()))?;
-        if let Some(reason) = plugin.inactive {
-            return Err(PluginsError::Inactive { name: plugin.name, reason });
-        }
-        let tool = tool.ok_or_else(|| PluginsError::NoTool(full_name.into()))?;
-        tool.check_arguments(arguments)
-            .map_err(|why| PluginsError::Arguments { tool: full_name.into(), why })?;
+        let (plugins, wanted, given) = (self.clone(), full_name.to_owned(), arguments.to_owned());
+        let ready = move || plugins.ready(&wanted, &given).map(|(plugin, tool)| (plugin, tool, given));
+        let (plugin, tool, arguments) = unblocked(ready).await?;
         let grants = plugin.in_force();
         let Installed { name, record: Some(record), file, .. } = plugin else {
             return Err(PluginsError::NoTool(full_name.into()));
@@ -202,7 +227,7 @@ impl Plugins {
             file,
             file_digest: record.file,
             tool: tool.name.clone(),
-            arguments: arguments.into(),
+            arguments,
             language: language.into(),
             limits: limits.limits,
             deadline: limits.deadline,

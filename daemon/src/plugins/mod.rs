@@ -7,6 +7,7 @@ mod disk;
 mod error;
 mod facade;
 pub mod keys;
+mod looks;
 pub mod manifest;
 pub mod package;
 pub mod registry;

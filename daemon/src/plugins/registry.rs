@@ -103,6 +103,15 @@ pub struct Offer {
     pub before: Option<Grants>,
 }
 
+/// A package about to be installed.
+pub struct Prepared {
+    pub name: String,
+    /// What the plugin of this name kept until now was somebody else's.
+    pub other_author: bool,
+    bytes: Vec<u8>,
+    record: Record,
+}
+
 struct Entry {
     record: Result<Record, String>,
     /// The package with the stamp of its file when it was verified.
@@ -232,8 +241,8 @@ impl Registry {
         Ok(Offer { known: authors.get(&name).copied(), current, before, package })
     }
 
-    /// Installs a package in place of an earlier one of its name.
-    pub fn install(&mut self, file: &Path, terms: &Terms) -> Result<Installed, PluginsError> {
+    /// Decides how a package would be installed in place of an earlier one of its name. Changes nothing.
+    pub fn prepare(&mut self, file: &Path, terms: &Terms) -> Result<Prepared, PluginsError> {
         let bytes = disk::read(file, package::LARGEST).map_err(|error| unread(file, error))?;
         let authors = self.authors()?;
         let package = admit(&bytes, &authors, terms.dev, terms.new_author).map_err(|error| error.at(file))?;
@@ -254,9 +263,9 @@ impl Registry {
                 (*consent != Consent::No, granted, earlier.and_then(granted_before))
             }
         };
-        if let Some(author) = package.author.filter(|author| authors.get(&name) != Some(author)) {
-            self.trust(authors, &name, author)?;
-        }
+        let other_author = earlier.is_some_and(|earlier| earlier.author != package.author)
+            || package.author.is_some()
+                && authors.get(&name).is_some_and(|known| package.author != Some(*known));
         let record = Record {
             digest: package.digest.clone(),
             file: package.file_digest.clone(),
@@ -266,6 +275,16 @@ impl Registry {
             granted,
             before,
         };
+        Ok(Prepared { name, other_author, bytes, record })
+    }
+
+    /// Installs what was prepared.
+    pub fn install(&mut self, prepared: Prepared) -> Result<Installed, PluginsError> {
+        let Prepared { name, bytes, record, .. } = prepared;
+        let authors = self.authors()?;
+        if let Some(author) = record.author.filter(|author| authors.get(&name) != Some(author)) {
+            self.trust(authors, &name, author)?;
+        }
         self.store(&name, &bytes, record)?;
         self.get(&name).ok_or(PluginsError::NotInstalled(name))
     }

@@ -34,7 +34,8 @@ impl Place {
 
     fn install(&mut self, bytes: &[u8], terms: &Terms) -> Result<Installed, PluginsError> {
         let file = self.file(bytes);
-        self.registry.install(&file, terms)
+        let prepared = self.registry.prepare(&file, terms)?;
+        self.registry.install(prepared)
     }
 
     fn reopen(&mut self) {
@@ -401,7 +402,7 @@ fn what_is_no_file_is_refused() {
     let mut place = Place::new();
     let folder = place.folder.path().to_owned();
     for path in [folder.clone(), folder.join("absent"), PathBuf::from("/dev/zero")] {
-        assert!(matches!(place.registry.install(&path, &ALL), Err(PluginsError::Read { .. })), "{path:?}");
+        assert!(matches!(place.registry.prepare(&path, &ALL), Err(PluginsError::Read { .. })), "{path:?}");
     }
     let error = place.install(b"no package", &ALL).unwrap_err();
     assert!(error.to_string().contains("is no plugin"), "{error}");

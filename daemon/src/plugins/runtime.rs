@@ -10,7 +10,7 @@ use super::worker::PLACES;
 use crate::policy::grants::Interface;
 use crate::protocol::frames::{Fault, Reply, Request};
 use crate::protocol::http::WorkerStatus;
-use crate::protocol::plugins::{Answer, Call, Called, Import, Limits, Load, Loaded, Refusal};
+use crate::protocol::plugins::{Answer, Call, Called, Import, Imported, Limits, Load, Loaded, Refusal};
 use crate::worker::{Handler, Jail, Kind, Spec, Worker, WorkerError};
 use rustix::fs::{Mode, OFlags};
 use std::collections::HashMap;
@@ -44,6 +44,8 @@ const IDLE_COMPILER: Duration = Duration::from_secs(5);
 /// Private memory of each worker, in bytes: every place at the default limit, the pool's tables, the code
 /// of the plugins and a compilation.
 const MEMORY: u64 = 4 << 30;
+/// Tells the worker which pages of its own memory a call wrote to, and nothing of where they lie.
+const OWN_PAGES: &str = "/proc/self/pagemap";
 
 /// Why a plugin did not run. A tool's own failure is no error here but part of [`Called`].
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +108,8 @@ impl Runtime {
     /// start (`None`: the one that runs now).
     pub fn new(compiled: PathBuf, program: Option<PathBuf>) -> Runtime {
         let open = Arc::new(OpenCalls::default());
-        let jail = Jail { write: Some(compiled.clone()), data: MEMORY, ..Jail::default() };
+        let read = vec![PathBuf::from(OWN_PAGES)];
+        let jail = Jail { read, write: Some(compiled.clone()), data: MEMORY, ..Jail::default() };
         let spec = Spec { kind: Kind::Plugins, jail, program };
         let inner = Inner {
             compiled,
@@ -154,9 +157,9 @@ impl Runtime {
         if run.arguments.len() > ARGUMENTS {
             return Err(PluginError::Busy(format!("the arguments are larger than {} MiB", ARGUMENTS >> 20)));
         }
+        let open = OpenCall::new(self.inner.open.clone(), &run, services);
         let _place = self.inner.place(&run.calling.digest).await?;
         let _in_use = self.begin().await?;
-        let open = OpenCall::new(self.inner.open.clone(), run.calling.clone(), services);
         match self.inner.run(&run, &open).await {
             Err(PluginError::Worker(WorkerError::Fault(Fault::NotLoaded))) => {
                 // Nothing of it has run yet.
@@ -173,6 +176,13 @@ impl Runtime {
             let request = Request::PluginUnload { digest: file_digest.to_owned() };
             // A worker that is gone has forgotten it too.
             let _ = self.inner.ask(&self.inner.runner, request, None, LOAD).await;
+        }
+    }
+
+    /// Ends the calls of a plugin, those that wait for a place too: what they were granted is no more.
+    pub fn end_calls(&self, plugin: &str) {
+        for open in lock(&self.inner.open.calls).values().filter(|open| open.calling.plugin == plugin) {
+            open.ended.cancel();
         }
     }
 
@@ -277,18 +287,22 @@ impl Inner {
             limits: run.limits,
         }));
         let call = self.runner.call(request, None, LONGEST).await.map_err(failed)?;
-        let start = Instant::now();
+        *lock(&open.call.sent) = Instant::now();
         let mut reply = std::pin::pin!(call.reply());
         loop {
-            let due = start + run.deadline + open.call.waited() + OVERDUE;
+            let due = open.call.due() + OVERDUE;
             tokio::select! {
                 reply = &mut reply => return match reply.map_err(failed)? {
                     Reply::PluginCalled(called) => Ok(*called),
                     other => Err(strange(&other)),
                 },
+                () = open.call.ended.cancelled() => {
+                    let why = "what this plugin was granted was taken back while it ran";
+                    return Err(PluginError::Busy(why.into()));
+                }
                 () = tokio::time::sleep_until(due) => {
                     // It may have begun to wait for the owner meanwhile, and then it is not due yet.
-                    if Instant::now() >= start + run.deadline + open.call.waited() + OVERDUE {
+                    if Instant::now() >= open.call.due() + OVERDUE {
                         self.runner.stop().await;
                         return Err(PluginError::Died("it did not stop at its deadline".into()));
                     }
@@ -358,14 +372,9 @@ struct Open {
     calling: Arc<Calling>,
     services: Arc<dyn HostServices>,
     ended: CancellationToken,
-    waits: Mutex<Waits>,
-}
-
-/// Time spent waiting for the owner.
-#[derive(Default)]
-struct Waits {
-    done: Duration,
-    since: Option<Instant>,
+    /// What the call may take, from when it was sent, not counting the wait for the owner.
+    allowed: Duration,
+    sent: Mutex<Instant>,
 }
 
 /// An entry of [`OpenCalls`], for as long as the call lasts.
@@ -376,11 +385,12 @@ struct OpenCall {
 }
 
 impl OpenCall {
-    fn new(table: Arc<OpenCalls>, calling: Arc<Calling>, services: Arc<dyn HostServices>) -> OpenCall {
+    fn new(table: Arc<OpenCalls>, run: &Run, services: Arc<dyn HostServices>) -> OpenCall {
+        let (calling, allowed) = (run.calling.clone(), run.deadline);
         // From 1: no call has number 0.
         let id = table.next.fetch_add(1, Ordering::Relaxed) + 1;
-        let call =
-            Arc::new(Open { calling, services, ended: CancellationToken::new(), waits: Mutex::default() });
+        let (ended, sent) = (CancellationToken::new(), Mutex::new(Instant::now()));
+        let call = Arc::new(Open { calling, services, ended, allowed, sent });
         lock(&table.calls).insert(id, call.clone());
         OpenCall { id, table, call }
     }
@@ -394,44 +404,40 @@ impl Drop for OpenCall {
 }
 
 impl Open {
-    fn waited(&self) -> Duration {
-        let waits = lock(&self.waits);
-        waits.done + waits.since.map_or(Duration::ZERO, |since| since.elapsed())
+    /// When the call's time is over, if the owner is waited for no longer than until now.
+    fn due(&self) -> Instant {
+        *lock(&self.sent) + self.allowed + self.calling.waited()
     }
 
-    /// A guest runs on one thread, so it waits for one thing at a time.
-    fn begin_wait(&self) {
-        lock(&self.waits).since = Some(Instant::now());
-    }
-
-    fn end_wait(&self) {
-        let mut waits = lock(&self.waits);
-        if let Some(since) = waits.since.take() {
-            waits.done += since.elapsed();
+    /// Returns when the call's time is over.
+    async fn overdue(&self) {
+        loop {
+            let now = Instant::now();
+            let due = self.due();
+            if due <= now {
+                return;
+            }
+            // While the owner is waited for, it moves on.
+            tokio::time::sleep_until(due.max(now + Duration::from_millis(10))).await;
         }
     }
 
     async fn answer(self: Arc<Self>, import: Import) -> Result<Reply, Fault> {
         if let Err(why) = self.calling.grants.covers(&import.body) {
-            return Ok(imported(Answer::Refused(Refusal::Denied(why))));
+            return Ok(imported(Answer::Refused(Refusal::Denied(why)), Duration::ZERO));
         }
-        let waits = import.body.may_wait_for_owner();
-        if waits {
-            self.begin_wait();
-        }
+        let before = self.calling.waited();
         let answer = tokio::select! {
-            answer = self.services.answer(self.calling.clone(), import.body) => Ok(answer),
-            () = self.ended.cancelled() => Err(Fault::Cancelled),
+            answer = self.services.answer(self.calling.clone(), import.body) => answer,
+            () = self.ended.cancelled() => return Err(Fault::Cancelled),
+            () = self.overdue() => return Err(Fault::Deadline { ms: self.allowed.as_millis() as u64 }),
         };
-        if waits {
-            self.end_wait();
-        }
-        Ok(imported(fitting(answer?)))
+        Ok(imported(fitting(answer), self.calling.waited() - before))
     }
 }
 
-fn imported(answer: Answer) -> Reply {
-    Reply::Imported(Box::new(answer))
+fn imported(answer: Answer, waited: Duration) -> Reply {
+    Reply::Imported(Box::new(Imported { answer, waited_ms: waited.as_millis() as u64 }))
 }
 
 /// What is too large for a frame is refused, since a link that breaks would end every call.

@@ -2,8 +2,8 @@
 //! schemas. Both are somebody else's text: limits come first, references never leave the schema, and
 //! patterns are matched in linear time. Pure.
 
-use super::arguments;
 use super::manifest::hides;
+use super::{arguments, looks};
 use jsonschema::Validator;
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -16,6 +16,10 @@ const MOST_TOOLS: usize = 32;
 const LONGEST_SCHEMA: usize = 64 << 10;
 const DEEPEST: usize = 32;
 const LONGEST_KEY: usize = 128;
+/// Patterns of all tools together, and their bytes: each is compiled when the package is read, before the owner
+/// said anything.
+const MOST_PATTERNS: usize = 64;
+const LONGEST_PATTERNS: usize = 8 << 10;
 const DESCRIPTION: usize = 4000;
 
 /// One tool whose schema is sound.
@@ -80,7 +84,39 @@ pub fn read(text: &[u8]) -> Result<Vec<Tool>, ToolsError> {
             return Err(ToolsError::Twice(tool.name.clone()));
         }
     }
+    check_patterns(&tools)?;
     tools.into_iter().map(sound).collect()
+}
+
+fn check_patterns(tools: &[Told]) -> Result<(), ToolsError> {
+    let mut all = Vec::new();
+    for tool in tools {
+        patterns(&tool.parameters, &mut all);
+        let bytes: usize = all.iter().map(|pattern| pattern.len()).sum();
+        if all.len() > MOST_PATTERNS || bytes > LONGEST_PATTERNS {
+            let what = format!(
+                "with its patterns the plugin has {} of {bytes} bytes, and {MOST_PATTERNS} of {LONGEST_PATTERNS} \
+                 bytes together are allowed: take some out, and check those texts in the tool",
+                all.len()
+            );
+            return Err(ToolsError::Tool { tool: tool.name.clone(), what });
+        }
+    }
+    Ok(())
+}
+
+/// All that is compiled as a regular expression, and what only looks like it.
+fn patterns<'s>(schema: &'s Json, all: &mut Vec<&'s str>) {
+    match schema {
+        Json::Array(items) => items.iter().for_each(|item| patterns(item, all)),
+        Json::Object(map) => {
+            all.extend(map.get("pattern").and_then(Json::as_str));
+            let keys = map.get("patternProperties").and_then(Json::as_object);
+            all.extend(keys.into_iter().flat_map(|keys| keys.keys().map(String::as_str)));
+            map.values().for_each(|value| patterns(value, all));
+        }
+        _ => {}
+    }
 }
 
 fn is_name(name: &str) -> bool {
@@ -119,7 +155,14 @@ fn check(tool: &Told) -> Result<Validator, String> {
     if schema.get("type").is_some_and(|kind| kind != "object") {
         return Err("its `parameters` are not of type `object`, as arguments are".into());
     }
+    let draft = schema.get("$schema").and_then(Json::as_str).unwrap_or_default();
+    if draft.contains("draft-03") || draft.contains("draft-04") {
+        return Err(
+            "its schema is written for a draft older than 6: leave `$schema` out, or name a newer one".into(),
+        );
+    }
     check_depth(&tool.parameters, 0)?;
+    looks::check(&tool.parameters)?;
     arguments::validator(&tool.parameters)
 }
 
@@ -133,14 +176,28 @@ fn check_depth(schema: &Json, depth: usize) -> Result<(), String> {
             if key.len() > LONGEST_KEY {
                 return Err(format!("its schema has a property name of {} bytes", key.len()));
             }
-            match value.as_str().filter(|_| matches!(key.as_str(), "$ref" | "$dynamicRef")) {
-                Some(target) if !target.starts_with('#') => {
-                    let target: String = target.chars().take(100).collect();
-                    Err(format!("its schema refers out of itself (`{}`)", target.escape_debug()))
-                }
-                _ => check_depth(value, depth + 1),
+            match value.as_str() {
+                Some(text) => check_reference(key, text, depth),
+                None => check_depth(value, depth + 1),
             }
         }),
+        _ => Ok(()),
+    }
+}
+
+/// References lead to a place in the document, so that it can be counted where they lead.
+fn check_reference(key: &str, text: &str, depth: usize) -> Result<(), String> {
+    let short = || text.chars().take(100).collect::<String>().escape_debug().to_string();
+    match key {
+        "$ref" | "$dynamicRef" if !text.starts_with('#') => {
+            Err(format!("its schema refers out of itself (`{}`)", short()))
+        }
+        "$ref" if text.len() > 1 && !text.starts_with("#/") => {
+            Err(format!("its schema refers to `{}`: say where that stands, as in `#/$defs/NAME`", short()))
+        }
+        "$dynamicRef" | "$recursiveRef" => Err(format!("its schema has a `{key}`: use `$ref`")),
+        // With either, what is inside would be a document of its own.
+        "$id" | "$schema" if depth > 0 => Err(format!("its schema has a `{key}` inside: take it out")),
         _ => Ok(()),
     }
 }
@@ -151,7 +208,7 @@ impl Tool {
     /// # Errors
     /// A sentence for the model: what is wrong, and where.
     pub fn check_arguments(&self, text: &str) -> Result<(), String> {
-        arguments::hold(&self.validator, text)
+        arguments::hold(&self.validator, &self.parameters, text)
     }
 }
 
@@ -202,6 +259,10 @@ mod tests {
             (json!({"properties": {"a": {"$ref": "#/nowhere"}}}), "the schema is wrong"),
             (json!({"properties": {"a": {"pattern": "(?=x)"}}}), "the schema is wrong"),
             (json!({"properties": {"a": {"pattern": "(a{1000}){1000}"}}}), "the schema is wrong"),
+            (json!({"properties": {"a": {"$ref": "#x", "$anchor": "x"}}}), "as in `#/$defs/NAME`"),
+            (json!({"properties": {"a": {"$dynamicRef": "#x"}}}), "use `$ref`"),
+            (json!({"properties": {"a": {"$id": "http://x/y"}}}), "take it out"),
+            (json!({"$schema": "http://json-schema.org/draft-04/schema#"}), "older than 6"),
             (json!({"description": "x".repeat(70_000)}), "bytes"),
             (json!({"x".repeat(200): 1}), "property name"),
         ] {
@@ -228,6 +289,67 @@ mod tests {
         }
         assert!(matches!(read(&[b'['; 100_000]), Err(ToolsError::Json(_))));
         assert_eq!(read(&vec![b' '; LONGEST + 1]), Err(ToolsError::TooLong));
+    }
+
+    fn refusal(parameters: Json) -> String {
+        let error = read(&tools(parameters)).unwrap_err().to_string();
+        assert!(error.starts_with("the tool `fetch`: "), "{error}");
+        error
+    }
+
+    /// A validator would look at it 2^40 times, or keep 2^40 mistakes.
+    #[test]
+    fn a_schema_cannot_hang_the_broker() {
+        for leaf in [json!({"minProperties": 0}), json!({"required": ["x"]})] {
+            let twice = |n: usize| {
+                let next = json!({"$ref": format!("#/$defs/a{}", n - 1)});
+                (format!("a{n}"), json!({"allOf": [next, next]}))
+            };
+            let mut all: serde_json::Map<String, Json> = (1..=40).map(twice).collect();
+            all.insert("a0".into(), leaf);
+            let told = refusal(json!({"type": "object", "$ref": "#/$defs/a40", "$defs": all}));
+            assert!(told.contains("combine fewer schemas"), "{told}");
+        }
+    }
+
+    /// As deep as is allowed, it is compiled and used on a thread's stack.
+    #[test]
+    fn a_deep_schema_is_refused_or_used() {
+        let chain = |count: usize, link: &dyn Fn(Json) -> Json| {
+            let next = |n: usize| json!({"$ref": format!("#/$defs/a{}", n + 1)});
+            let mut all = serde_json::Map::from_iter((0..count).map(|n| (format!("a{n}"), link(next(n)))));
+            all.insert(format!("a{count}"), json!({}));
+            json!({"properties": {"a": {"$ref": "#/$defs/a0"}}, "$defs": all})
+        };
+        let nested = format!("{{\"a\":{}{}}}", "[".repeat(100), "]".repeat(100));
+        let links: [(usize, &dyn Fn(Json) -> Json); 4] = [
+            (240, &|next| json!({"items": next})),
+            (240, &|next| json!({"not": next})),
+            (160, &|next| json!({"allOf": [next, {"minItems": 1}]})),
+            (160, &|next| json!({"oneOf": [next, {"type": "null"}]})),
+        ];
+        for (deepest, link) in links {
+            assert!(refusal(chain(deepest + 60, link)).contains("flatter"));
+            let tool = &read(&tools(chain(deepest, link))).unwrap()[0];
+            assert_eq!(tool.check_arguments(&nested), Ok(()));
+        }
+    }
+
+    #[test]
+    fn patterns_are_few_and_small() {
+        let told = refusal(json!({"properties": {"a": {"pattern": "a\\p{L}{60}x"}}}));
+        assert!(told.contains("shorten the one at") && told.contains("/a/pattern"), "{told}");
+        let told = refusal(json!({"patternProperties": {"a\\p{L}{60}x": {}}}));
+        assert!(told.contains("shorten the one at"), "{told}");
+        let many = |count: usize| {
+            let one = |n: usize| (format!("p{n}"), json!({"pattern": format!("^[a-z]{{{}}}$", n + 1)}));
+            json!({"properties": (0..count).map(one).collect::<serde_json::Map<_, _>>()})
+        };
+        assert!(read(&tools(many(MOST_PATTERNS))).is_ok());
+        assert!(refusal(many(MOST_PATTERNS + 1)).contains("take some out"));
+        assert!(
+            refusal(json!({"properties": {"a": {"pattern": "a".repeat(9000)}}})).contains("take some out")
+        );
     }
 
     #[test]

@@ -6,8 +6,10 @@ use crate::policy::grants::Grants;
 use crate::protocol::plugins::{Answer, Ask};
 use crate::types::Label;
 use futures::future::BoxFuture;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Carries out what a plugin asks for. `calling.grants` cover the request when this is called.
 pub trait HostServices: Send + Sync + 'static {
@@ -27,7 +29,28 @@ pub struct Calling {
     pub grants: Grants,
     /// Tokens that the model may still write for it.
     pub tokens_left: AtomicU32,
+    noes: AtomicU32,
+    waits: Mutex<Waits>,
     label: Mutex<Label>,
+}
+
+/// Time spent waiting for the owner.
+#[derive(Debug, Default)]
+struct Waits {
+    done: Duration,
+    since: Option<Instant>,
+}
+
+/// The owner is being asked, for as long as this lives.
+pub struct Waiting<'c>(&'c Calling);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut waits = lock(&self.0.waits);
+        if let Some(since) = waits.since.take() {
+            waits.done += since.elapsed();
+        }
+    }
 }
 
 impl Calling {
@@ -48,21 +71,46 @@ impl Calling {
             session: session.into(),
             grants,
             tokens_left: AtomicU32::new(tokens),
+            noes: AtomicU32::new(0),
+            waits: Mutex::default(),
             label: Mutex::new(label),
         }
     }
 
     /// What everything that the call knows by now was made from.
     pub fn label(&self) -> Label {
-        self.lock().clone()
+        lock(&self.label).clone()
     }
 
     /// The call was told something of this label.
     pub fn learned(&self, label: &Label) {
-        self.lock().join(label);
+        lock(&self.label).join(label);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Label> {
-        self.label.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    /// The owner is asked from now on: the call's deadline stands still. A guest runs on one thread, so it
+    /// waits for one thing at a time.
+    pub fn wait(&self) -> Waiting<'_> {
+        lock(&self.waits).since = Some(Instant::now());
+        Waiting(self)
     }
+
+    /// How long the owner was waited for until now.
+    pub fn waited(&self) -> Duration {
+        let waits = lock(&self.waits);
+        waits.done + waits.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// The owner said no, or nothing.
+    pub fn refused(&self) {
+        self.noes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often the owner said no to this call.
+    pub fn noes(&self) -> u32 {
+        self.noes.load(Ordering::Relaxed)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }

@@ -29,8 +29,9 @@ pub enum Effect {
     Look,
     /// Change or delete one of the values that the plugin keeps.
     Keep { key: String },
-    /// Send bytes to a host, which is `name` or `name:port`.
-    Egress { method: String, host: String, bytes: u64 },
+    /// Send bytes to a host, which is `name` or `name:port`, behind `http://` where nothing is encrypted;
+    /// with a credential of the owner's, by the name that the manifest gives it.
+    Egress { method: String, host: String, credential: Option<String>, bytes: u64 },
     /// Show a notice on this machine; `recent` were shown for this plugin within the last hour.
     Tell { recent: u32 },
     /// Ask the owner a question.
@@ -80,8 +81,13 @@ pub struct Rule {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Target {
-    /// Requests with this method to this host, which is `name` or `name:port`.
-    Egress { method: String, host: String },
+    /// Requests with this method to this host, as [`Effect::Egress`] has it, with this credential or none.
+    Egress {
+        method: String,
+        host: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        credential: Option<String>,
+    },
     /// This value of the plugin's own.
     Write { key: String },
     /// Notices to the owner, later.
@@ -147,9 +153,11 @@ impl Effect {
     pub fn target(&self) -> Option<Target> {
         match self {
             Effect::Keep { key } => Some(Target::Write { key: key.clone() }),
-            Effect::Egress { method, host, .. } => {
-                Some(Target::Egress { method: method.to_ascii_uppercase(), host: host.to_ascii_lowercase() })
-            }
+            Effect::Egress { method, host, credential, .. } => Some(Target::Egress {
+                method: method.to_ascii_uppercase(),
+                host: host.to_ascii_lowercase(),
+                credential: credential.clone(),
+            }),
             Effect::Schedule => Some(Target::Schedule),
             Effect::Search
             | Effect::Read(_)

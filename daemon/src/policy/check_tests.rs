@@ -67,7 +67,8 @@ fn a_tool_that_nobody_knows_is_denied() {
 #[test]
 fn the_owners_own_words_go_where_the_owner_granted() {
     let grants = all_granted();
-    let send = Effect::Egress { method: "GET".into(), host: "example.org".into(), bytes: 10 };
+    let send =
+        Effect::Egress { method: "GET".into(), host: "example.org".into(), credential: None, bytes: 10 };
     for effect in [send, Effect::Keep { key: "k".into() }, Effect::Schedule] {
         assert_eq!(check(plugin("d", &grants), &effect, &Label::owner(), Known::default()), Decision::Allow);
     }
@@ -79,7 +80,8 @@ fn private_text_is_kept_without_and_sent_only_with_a_yes() {
     let label = Label { private: true, ..Label::default() };
     let ask = |effect: Effect| check(plugin("d", &grants), &effect, &label, Known::default());
     assert_eq!(ask(Effect::Keep { key: "k".into() }), Decision::Allow);
-    let send = Effect::Egress { method: "GET".into(), host: "example.org".into(), bytes: 10 };
+    let send =
+        Effect::Egress { method: "GET".into(), host: "example.org".into(), credential: None, bytes: 10 };
     assert!(matches!(ask(send), Decision::Ask(_)));
 }
 
@@ -98,11 +100,11 @@ fn the_model_writes_no_more_than_is_left_and_notices_are_limited() {
 fn a_standing_rule_answers_for_exactly_what_it_names() {
     let grants = all_granted();
     let label = Label::from(Origin::File, "/a");
-    let target = Target::Egress { method: "GET".into(), host: "api.example.org".into() };
+    let target = Target::Egress { method: "GET".into(), host: "api.example.org".into(), credential: None };
     let rules = [Rule { plugin: "p".into(), digest: "d".into(), tool: "run".into(), target }];
     let known = Known { roots: &[], rules: &rules };
     let send = |digest, tool, method: &str, host: &str| {
-        let effect = Effect::Egress { method: method.into(), host: host.into(), bytes: 1 };
+        let effect = Effect::Egress { method: method.into(), host: host.into(), credential: None, bytes: 1 };
         check(Caller::Plugin { digest, tool, grants: &grants }, &effect, &label, known)
     };
     assert_eq!(send("d", "run", "get", "API.example.org"), Decision::Allow);
@@ -132,6 +134,10 @@ fn labels() -> impl Strategy<Value = Label> {
     })
 }
 
+fn credential() -> impl Strategy<Value = Option<String>> {
+    proptest::option::of(Just("token".to_owned()))
+}
+
 fn effects() -> impl Strategy<Value = Effect> {
     prop_oneof![
         Just(Effect::Search),
@@ -140,11 +146,8 @@ fn effects() -> impl Strategy<Value = Effect> {
         Just(Effect::Schedule),
         "(/[a-c]{1,2}|/\\.env|\\.\\.){1,3}".prop_map(|path| Effect::Read(path.into())),
         "[a-b]{0,2}".prop_map(|key| Effect::Keep { key }),
-        ("GET|POST", "[a-b]\\.test", any::<u64>()).prop_map(|(method, host, bytes)| Effect::Egress {
-            method,
-            host,
-            bytes
-        }),
+        ("GET|POST", "[a-b]\\.test", credential(), any::<u64>())
+            .prop_map(|(method, host, credential, bytes)| Effect::Egress { method, host, credential, bytes }),
         (0..60u32).prop_map(|recent| Effect::Tell { recent }),
         (0..9u32, 0..9u32).prop_map(|(tokens, left)| Effect::Spend { tokens, left }),
         "[a-z]{1,4}".prop_map(Effect::Unknown),
@@ -169,11 +172,13 @@ fn grants() -> impl Strategy<Value = Grants> {
 }
 
 fn rules() -> impl Strategy<Value = Vec<Rule>> {
-    let target = prop_oneof![
-        Just(Target::Schedule),
-        "[a-b]{0,2}".prop_map(|key| Target::Write { key }),
-        ("GET|POST", "[a-b]\\.test").prop_map(|(method, host)| Target::Egress { method, host }),
-    ];
+    let target =
+        prop_oneof![
+            Just(Target::Schedule),
+            "[a-b]{0,2}".prop_map(|key| Target::Write { key }),
+            ("GET|POST", "[a-b]\\.test", credential())
+                .prop_map(|(method, host, credential)| Target::Egress { method, host, credential }),
+        ];
     let rule = ("old|new", "run|other", target).prop_map(|(digest, tool, target)| Rule {
         plugin: "p".into(),
         digest,
@@ -266,4 +271,20 @@ proptest! {
         let decision = check(Caller::BuiltIn, &effect, &label, known);
         prop_assert_eq!(decision == Decision::Allow, matches!(effect, Effect::Search));
     }
+}
+
+#[test]
+fn a_yes_without_the_owners_credential_is_none_with_it_and_none_unencrypted() {
+    let grants = all_granted();
+    let label = Label::from(Origin::File, "/a");
+    let target = Target::Egress { method: "POST".into(), host: "api.example.org".into(), credential: None };
+    let rules = [Rule { plugin: "p".into(), digest: "d".into(), tool: "run".into(), target }];
+    let send = |host: &str, credential: Option<&str>| {
+        let credential = credential.map(str::to_owned);
+        let effect = Effect::Egress { method: "POST".into(), host: host.into(), credential, bytes: 1 };
+        check(plugin("d", &grants), &effect, &label, Known { roots: &[], rules: &rules })
+    };
+    assert_eq!(send("api.example.org", None), Decision::Allow);
+    assert!(matches!(send("api.example.org", Some("token")), Decision::Ask(_)));
+    assert!(matches!(send("http://api.example.org", None), Decision::Ask(_)));
 }

@@ -100,7 +100,7 @@ pub enum Reply {
     PluginTools(String),
     PluginCalled(Box<plugins::Called>),
     PluginUnloaded,
-    Imported(Box<plugins::Answer>),
+    Imported(Box<plugins::Imported>),
 }
 
 /// Why a request failed, as data.

@@ -144,7 +144,7 @@ pub enum Ask {
 
 impl Ask {
     /// Whether the owner may have to say yes before it is answered. The call's deadline stands still
-    /// meanwhile.
+    /// while they are asked.
     pub fn may_wait_for_owner(&self) -> bool {
         match self {
             Ask::KvSet { .. }
@@ -168,6 +168,13 @@ impl Ask {
             | Ask::Progress { .. } => false,
         }
     }
+}
+
+/// The answer to an import, and how long of it the owner was waited for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Imported {
+    pub answer: Answer,
+    pub waited_ms: u64,
 }
 
 /// What a wait for the owner costs of a call's deadline at most: enough that a plugin cannot live on by

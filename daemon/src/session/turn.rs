@@ -27,7 +27,8 @@ pub(super) async fn run(
     let model = &held.model;
     let profile = Profile::new(&config.ask, model);
     let offered = profile.tools && !request.no_tools;
-    let tools = if offered { rooms.tools.specs().await } else { Vec::new() };
+    // A model that was made to quote is given its passages; a second search would only lead it astray.
+    let tools = if offered { rooms.tools.specs(!model.quotes).await } else { Vec::new() };
     let spoken = history.into_iter().filter(|m| m.role != Role::Tool && m.tool_calls.is_empty()).collect();
     let mut agent = Agent::new(profile, (spoken, label), &request.question, tools);
     let mut actions = VecDeque::from(agent.step(Input::Start));

@@ -4,6 +4,10 @@ use super::{Store, StoreError, json, unjson};
 use crate::types::Label;
 use rusqlite::{Connection, OptionalExtension, params};
 
+/// What the labels of a plugin's values may take together: so many bytes, and so many times the quota.
+const LABELS: u64 = 16 << 10;
+const LABELS_SHARE: u64 = 4;
+
 /// A value and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
@@ -111,18 +115,19 @@ fn store(db: &mut Connection, put: &Put) -> rusqlite::Result<Option<bool>> {
     {
         return Ok(Some(false));
     }
-    let others: i64 = change.query_row(
-        "SELECT coalesce(sum(length(CAST(key AS BLOB)) + length(value)), 0) FROM plugin_values
-         WHERE plugin = ?1 AND key <> ?2",
-        [&put.plugin, &put.key],
-        |row| row.get(0),
-    )?;
-    if others as u64 + (put.key.len() + put.value.len()) as u64 > put.quota {
+    let label = json(&put.label)?;
+    let sql = "SELECT coalesce(sum(length(CAST(key AS BLOB)) + length(value)), 0),
+               coalesce(sum(length(CAST(label AS BLOB))), 0)
+               FROM plugin_values WHERE plugin = ?1 AND key <> ?2";
+    let (others, labels): (i64, i64) =
+        change.query_row(sql, [&put.plugin, &put.key], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let kept = others as u64 + (put.key.len() + put.value.len()) as u64;
+    if kept > put.quota || labels as u64 + label.len() as u64 > LABELS + LABELS_SHARE * put.quota {
         return Ok(None);
     }
     change.execute(
         "INSERT OR REPLACE INTO plugin_values (plugin, key, value, label) VALUES (?1, ?2, ?3, ?4)",
-        params![put.plugin, put.key, put.value, json(&put.label)?],
+        params![put.plugin, put.key, put.value, label],
     )?;
     change.commit()?;
     Ok(Some(true))

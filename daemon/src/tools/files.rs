@@ -1,7 +1,7 @@
 //! The owner's index, below the folders that were granted to a plugin. Everything found is labelled with
 //! its file: anybody may have written it.
 
-use super::services::{Proposal, Services, failed};
+use super::services::{Proposal, Services, failed, learn_private};
 use crate::index::IndexError;
 use crate::plugins::Calling;
 use crate::policy::Effect;
@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 const MOST_HITS: u32 = 50;
 const MOST_FILES: usize = 1000;
 const MOST_READ: u32 = 64 << 10;
+/// Bytes of a query. The search itself cuts what is longer, but that a plugin should know.
+const LONGEST_QUERY: usize = 4 << 10;
 
 pub async fn find(
     services: &Services,
@@ -20,7 +22,15 @@ pub async fn find(
     query: &str,
     limit: u32,
 ) -> Result<Answer, Refusal> {
+    if query.len() > LONGEST_QUERY {
+        let length = query.len();
+        let why =
+            format!("the query has {length} bytes and {LONGEST_QUERY} are allowed: search with fewer words");
+        return Err(Refusal::Invalid(why));
+    }
     permit(services, calling, Effect::Search).await?;
+    // That nothing is found tells something of the owner, too.
+    learn_private(calling, "the index");
     let limit = limit.min(MOST_HITS) as usize;
     let hits = services.house.index.search_below(query, limit, granted(calling)).await.map_err(failed)?;
     let passages: Vec<Passage> = hits.into_iter().map(|hit| hit.passage).collect();
@@ -38,6 +48,7 @@ pub async fn list(
     after: Option<String>,
 ) -> Result<Answer, Refusal> {
     permit(services, calling, Effect::Search).await?;
+    learn_private(calling, "the index");
     let after = after.unwrap_or_default();
     let below = granted(calling);
     let files = services.house.index.files(suffix, &after, below, MOST_FILES).await.map_err(failed)?;
@@ -58,8 +69,18 @@ pub async fn read(
     length: u32,
 ) -> Result<Answer, Refusal> {
     permit(services, calling, Effect::Read(path.into())).await?;
+    // Whether there is such a file is the owner's to know.
+    learn_private(calling, "the index");
+    let real = real_path(path).await;
+    // A link may lead out of what was granted; where to, is not told.
+    if !calling.grants.search.as_ref().is_some_and(|search| search.holds(&real)) {
+        return Err(Refusal::Denied(format!("{} leads out of the folders that are granted", shown(path))));
+    }
     let end = start.saturating_add(u64::from(length.clamp(1, MOST_READ)));
-    let text = services.house.index.text(Path::new(path), start, end).await.map_err(refused)?;
+    let text = services.house.index.text(&real, start, end).await.map_err(refused)?;
+    if Path::new(&text.path) != real {
+        return Err(Refusal::NotFound(format!("{} was replaced while it was read", shown(path))));
+    }
     calling.learned(&Label::from(Origin::File, text.path.as_str()));
     let passage = Passage {
         path: text.path,
@@ -75,6 +96,18 @@ pub async fn read(
     };
     services.found([passage.clone()]);
     Ok(Answer::Hits(vec![hit(passage)]))
+}
+
+/// Where a path leads; a path that leads nowhere stays as it is.
+async fn real_path(path: &str) -> PathBuf {
+    let path = PathBuf::from(path);
+    let written = path.clone();
+    let found = tokio::task::spawn_blocking(move || std::fs::canonicalize(path)).await;
+    found.ok().and_then(Result::ok).unwrap_or(written)
+}
+
+fn shown(path: &str) -> String {
+    path.chars().take(200).collect()
 }
 
 async fn permit(services: &Services, calling: &Calling, effect: Effect) -> Result<(), Refusal> {

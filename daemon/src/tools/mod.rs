@@ -82,11 +82,11 @@ impl Tools {
         Tools { house: Arc::new(house), language, calls: Arc::default() }
     }
 
-    /// The tools a model is offered: Familiar's own, and those of the plugins in use.
-    pub async fn specs(&self) -> Vec<ToolSpec> {
+    /// The tools a model is offered: Familiar's own, if they are wanted, and those of the plugins in use.
+    pub async fn specs(&self, own: bool) -> Vec<ToolSpec> {
         let plugins = self.house.plugins.clone();
         let of_plugins = tokio::task::spawn_blocking(move || plugins.tools()).await.unwrap_or_default();
-        let mut specs = builtin::specs();
+        let mut specs = if own { builtin::specs() } else { Vec::new() };
         specs.extend(of_plugins);
         if specs.len() > MOST_TOOLS {
             tracing::warn!("{} tools are installed, and the model is offered {MOST_TOOLS}", specs.len());

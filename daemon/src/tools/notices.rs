@@ -1,7 +1,7 @@
 //! Notices to the owner on this machine: sent now, or planned and sent when their time comes, also after a
 //! restart. They are written down before they are shown, so that no door misses one.
 
-use super::services::{Proposal, Services, failed};
+use super::services::{Proposal, Services, failed, learn_private};
 use crate::plugins::Calling;
 use crate::policy::Effect;
 use crate::protocol::plugins::{Answer, Notice, Refusal, Scheduled};
@@ -15,6 +15,9 @@ const LONGEST_TITLE: usize = 200;
 const LONGEST_BODY: usize = 4000;
 /// Notices that one plugin may plan.
 const MOST_PLANNED: usize = 200;
+/// Numbers of notices, how many there are, and whether there is one, are what earlier calls made them,
+/// and those may have known what is private.
+const EARLIER: &str = "its earlier notices";
 /// The end of the year 9999, in seconds since 1970.
 const LAST: i64 = 253_402_300_800;
 /// The clock may be set while the daemon sleeps, so it looks at least as often.
@@ -78,6 +81,7 @@ pub async fn tell(services: &Services, calling: &Calling, notice: Notice) -> Res
     check(&notice)?;
     let store = &services.house.store;
     let recent = store.notices_since(&calling.plugin, now() - 3600).await.map_err(failed)?;
+    learn_private(calling, EARLIER);
     let effect = Effect::Tell { recent };
     let allowed = services.permit(calling, Proposal { effect, action: String::new(), bytes: &[] }).await?;
     write(services, calling, &notice, None, ("notice", allowed)).await?;
@@ -96,6 +100,7 @@ pub async fn schedule(
         return Err(Refusal::Denied(format!("{at} is no moment that a notice can be planned for")));
     }
     let planned = services.house.store.pending_notices(&calling.plugin).await.map_err(failed)?;
+    learn_private(calling, EARLIER);
     if planned.len() >= MOST_PLANNED {
         return Err(Refusal::Denied(format!("{MOST_PLANNED} notices are planned already")));
     }
@@ -112,6 +117,7 @@ pub async fn unschedule(services: &Services, calling: &Calling, id: &str) -> Res
     let Ok(number) = id.parse::<i64>() else { return Ok(Answer::Flag(false)) };
     let store = &services.house.store;
     let planned = store.pending_notices(&calling.plugin).await.map_err(failed)?;
+    learn_private(calling, EARLIER);
     let Some(notice) = planned.into_iter().find(|notice| notice.id == number) else {
         return Ok(Answer::Flag(false));
     };
@@ -126,10 +132,9 @@ pub async fn unschedule(services: &Services, calling: &Calling, id: &str) -> Res
 
 pub async fn pending(services: &Services, calling: &Calling) -> Result<Answer, Refusal> {
     let planned = services.house.store.pending_notices(&calling.plugin).await.map_err(failed)?;
+    learn_private(calling, EARLIER);
     let scheduled = planned.into_iter().map(|stored| {
-        let mut label = stored.label;
-        label.private = true;
-        calling.learned(&label);
+        calling.learned(&stored.label);
         let notice = Notice { title: stored.title, body: stored.body };
         Scheduled { id: stored.id.to_string(), at: stored.at, notice }
     });
@@ -145,7 +150,7 @@ async fn write(
 ) -> Result<i64, Refusal> {
     let Notice { title, body } = notice;
     services.record_write(calling, action, (title.as_bytes(), body.as_bytes()), allowed).await?;
-    let label = calling.label();
+    let label = calling.label().brief();
     services.house.store.add_notice(&calling.plugin, (title, body), &label, at).await.map_err(failed)
 }
 

@@ -23,6 +23,10 @@ use tokio::sync::{broadcast, watch};
 
 /// Passages that one call may cite as its sources.
 const MOST_FOUND: usize = 500;
+/// Characters of a report on progress.
+const LONGEST_PROGRESS: usize = 300;
+/// Times that the owner may say no to one call before it may ask no more.
+const MOST_NOES: u32 = 3;
 
 /// The rooms behind the imports.
 pub struct House {
@@ -105,6 +109,7 @@ impl Services {
             Ask::Confirm { question } => owner::confirm(self, calling, question).await,
             Ask::Choose { question, options } => owner::choose(self, calling, question, options).await,
             Ask::Progress { done, total, message } => {
+                let message = message.chars().take(LONGEST_PROGRESS).collect();
                 let (plugin, session) = (calling.plugin.clone(), calling.session.clone());
                 // Nobody may be looking.
                 let _ = self.house.progress.send(ProgressReport { plugin, session, done, total, message });
@@ -172,6 +177,10 @@ impl Services {
         subject: Subject,
         about: &[u8],
     ) -> Result<Decision, Refusal> {
+        if calling.noes() >= MOST_NOES {
+            let why = format!("the owner said no {MOST_NOES} times; this call may not ask again");
+            return Err(Refusal::Denied(why));
+        }
         let action = match &subject {
             Subject::Action { target: Target::Egress { .. }, .. } => "egress",
             Subject::Action { target: Target::Write { .. }, .. } => "write",
@@ -187,7 +196,13 @@ impl Services {
             label: calling.label(),
         };
         let patience = Duration::from_secs(self.house.config.borrow().plugins.approval_s);
-        let decision = self.house.approvals.ask(request, patience).await;
+        let decision = {
+            let _clock_stands_still = calling.wait();
+            self.house.approvals.ask(request, patience).await
+        };
+        if matches!(decision, Decision::Deny(_) | Decision::Unanswered) {
+            calling.refused();
+        }
         let word = match &decision {
             Decision::Allow { always: true } => "always",
             Decision::Allow { always: false } => "once",
@@ -240,6 +255,11 @@ impl HostServices for Services {
             answer
         })
     }
+}
+
+/// The call was told something that is the owner's alone, be it only that there is nothing.
+pub(super) fn learn_private(calling: &Calling, what: &str) {
+    calling.learned(&Label { private: true, sources: [what.to_owned()].into(), ..Label::owner() });
 }
 
 /// Trouble of our own, in words for the plugin.

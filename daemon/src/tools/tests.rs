@@ -228,7 +228,7 @@ async fn what_the_owner_has_alone_goes_out_only_with_a_yes_to_the_bytes() {
     let call = Arc::new(Calling::new("notes", "d1", "run", "s1", grants, private));
     let (answer, asked) = place.decided(&call, post(port), DecideRequest::default()).await;
     assert!(matches!(answer, Answer::Refused(_)), "{answer:?}");
-    assert_eq!(asked[0].destination, format!("POST {host}"));
+    assert_eq!(asked[0].destination, format!("POST http://{host}"));
     let content = asked[0].content.as_deref().unwrap();
     assert!(content.starts_with(&format!("POST http://{host}/in\n")), "{content}");
     assert!(content.ends_with("\n\nthe owner's secret"), "{content}");
@@ -237,7 +237,7 @@ async fn what_the_owner_has_alone_goes_out_only_with_a_yes_to_the_bytes() {
     assert!(matches!(&answer, Answer::Response(response) if response.body == b"ok"), "{answer:?}");
     assert_eq!(asked.len(), 1);
     assert!(served.await.unwrap().ends_with("the owner's secret"));
-    assert!(call.label().untrusted && call.label().sources.contains(&host));
+    assert!(call.label().untrusted && call.label().sources.contains(&format!("http://{host}")));
     assert_eq!(place.events().await, ["approval egress", "approval egress", "egress once"]);
     let log = std::fs::read_to_string(place.folder.path().join("audit.jsonl")).unwrap();
     assert!(!log.contains("secret") && log.contains(&host), "{log}");
@@ -331,10 +331,99 @@ async fn files_are_read_below_the_granted_folders_and_label_the_call() {
     }
     let answer = place.answer(&call, read(format!("{}/none.txt", docs.display()))).await;
     assert!(matches!(answer, Answer::Refused(Refusal::NotFound(_))), "{answer:?}");
-    let answer = place.answer(&call, Ask::Find { query: "nothing".into(), limit: 5 }).await;
-    assert_eq!((answer, call.label()), (Answer::Hits(vec![]), Label::owner()));
+    assert!(call.label().private, "that there is no such file is the owner's to know");
+    let fresh = calling(Label::owner());
+    let answer = place.answer(&fresh, Ask::Find { query: "nothing".into(), limit: 5 }).await;
+    assert_eq!(answer, Answer::Hits(vec![]));
+    assert!(fresh.label().private && !fresh.label().untrusted);
+    let answer = place.answer(&call, Ask::Find { query: "word ".repeat(1000), limit: 5 }).await;
+    let Answer::Refused(Refusal::Invalid(why)) = answer else { panic!("{answer:?}") };
+    assert!(why.contains("5000 bytes and 4096 are allowed"), "{why}");
     assert_eq!(place.events().await, ["denied read"; 3]);
     place.tools.house.index.close().await;
+}
+
+#[tokio::test]
+async fn a_link_leads_out_of_no_granted_folder() {
+    let place = place(|_| {}).await;
+    let docs = place.folder.path().canonicalize().unwrap().join("docs");
+    for folder in ["notes", "private"] {
+        std::fs::create_dir_all(docs.join(folder)).unwrap();
+    }
+    std::fs::write(docs.join("private/diary.md"), "dear diary").unwrap();
+    std::os::unix::fs::symlink("../private/diary.md", docs.join("notes/x")).unwrap();
+    std::os::unix::fs::symlink("../private", docs.join("notes/y")).unwrap();
+    place.tools.house.index.add(&docs).await.unwrap();
+    let search = Some(grants::Search { paths: vec![docs.join("notes")] });
+    let grants = Grants { search, ..everything() };
+    let call = Arc::new(Calling::new("notes", "d1", "run", "s1", grants, Label::owner()));
+    for link in ["notes/x", "notes/y/diary.md"] {
+        let path = docs.join(link).display().to_string();
+        let answer = place.answer(&call, Ask::Read { path, start: 0, length: 10 }).await;
+        let Answer::Refused(Refusal::Denied(why)) = answer else { panic!("{link}: {answer:?}") };
+        assert!(!why.contains("private"), "{why}");
+    }
+    place.tools.house.index.close().await;
+}
+
+#[tokio::test]
+async fn what_an_earlier_call_decided_makes_a_call_private() {
+    let place = place(|_| {}).await;
+    let asks = [
+        get("none"),
+        Ask::KvKeys { prefix: "none".into() },
+        Ask::KvDelete { key: "none".into() },
+        Ask::KvSwap { key: "none".into(), old: Some(b"x".to_vec()), new: b"y".to_vec() },
+        Ask::KvSet { key: "k".into(), value: vec![0; 99] },
+        Ask::Pending,
+        Ask::Unschedule { id: "7".into() },
+        Ask::Schedule { notice: Notice { title: "t".into(), body: String::new() }, at: 253_000_000_000 },
+        Ask::Notify(Notice { title: "t".into(), body: String::new() }),
+        Ask::Files { suffix: ".none".into(), after: None },
+    ];
+    place.answer(&calling(Label::owner()), set("a", &"x".repeat(50))).await;
+    for ask in asks {
+        let call = calling(Label::owner());
+        let answer = place.answer(&call, ask.clone()).await;
+        assert!(call.label().private && !call.label().untrusted, "{ask:?}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn three_noes_are_enough() {
+    let place = place(|_| {}).await;
+    let call = calling(from_web());
+    for _ in 0..3 {
+        let (_, asked) = place.decided(&call, set("a", "poison"), DecideRequest::default()).await;
+        assert_eq!(asked.len(), 1);
+    }
+    let (answer, asked) = place.decided(&call, set("a", "poison"), yes()).await;
+    assert!(
+        matches!(&answer, Answer::Refused(Refusal::Denied(why)) if why.contains("3 times")),
+        "{answer:?}"
+    );
+    assert!(asked.is_empty());
+}
+
+#[tokio::test]
+async fn large_texts_of_a_guest_stay_small() {
+    let place = place(|_| {}).await;
+    let huge = "\u{7f}".repeat(1 << 20);
+    let call = calling(Label::owner());
+    for ask in [get(&huge), Ask::KvDelete { key: huge.clone() }, Ask::KvKeys { prefix: huge.clone() }] {
+        assert!(matches!(place.answer(&call, ask).await, Answer::Refused(Refusal::Failed(_))));
+    }
+    let mut reports = place.tools.house.progress.subscribe();
+    place.answer(&call, Ask::Progress { done: 1, total: 2, message: huge.clone() }).await;
+    assert!(reports.try_recv().unwrap().message.len() < 1000);
+    // Labels take no room without end beside small values.
+    let mut far = calling(Label::owner()).label();
+    far.sources = (0..64).map(|n| format!("{n}{}", "s".repeat(500))).collect();
+    let mut full = 0;
+    for n in 0..50 {
+        full += u32::from(place.answer(&calling(far.clone()), set(&n.to_string(), "")).await != Answer::Done);
+    }
+    assert!(full > 20, "{full}");
 }
 
 #[tokio::test]
@@ -346,8 +435,9 @@ async fn unknown_tools_and_plugins_are_denied_and_on_record() {
         assert_eq!(outcome.status, ToolStatus::Denied, "{name}: {}", outcome.text);
     }
     assert_eq!(place.events().await, ["call ", "ended denied"].repeat(4));
-    let names: Vec<String> = place.tools.specs().await.into_iter().map(|spec| spec.name).collect();
+    let names: Vec<String> = place.tools.specs(true).await.into_iter().map(|spec| spec.name).collect();
     assert_eq!(names, builtin::NAMES);
+    assert!(place.tools.specs(false).await.is_empty(), "no plugin is installed");
 }
 
 fn found(start: u64, text: &str) -> Passage {

@@ -11,18 +11,17 @@ use crate::types::Label;
 const LONGEST_KEY: usize = 512;
 
 pub async fn get(services: &Services, calling: &Calling, key: &str) -> Result<Answer, Refusal> {
+    check_key(key)?;
     let kept = services.house.store.value(&calling.plugin, key).await.map_err(failed)?;
-    Ok(Answer::Value(kept.map(|kept| {
-        learned(calling, &kept.label, key);
-        kept.value
-    })))
+    // That there is none was decided by an earlier call, which may have known what is private.
+    learned(calling, kept.as_ref().map_or(&Label::owner(), |kept| &kept.label), key);
+    Ok(Answer::Value(kept.map(|kept| kept.value)))
 }
 
 pub async fn keys(services: &Services, calling: &Calling, prefix: &str) -> Result<Answer, Refusal> {
+    check_key(prefix)?;
     let (keys, label) = services.house.store.value_keys(&calling.plugin, prefix).await.map_err(failed)?;
-    if !keys.is_empty() {
-        learned(calling, &label, prefix);
-    }
+    learned(calling, &label, prefix);
     Ok(Answer::Keys(keys))
 }
 
@@ -42,12 +41,14 @@ pub async fn swap(
     old: Option<Vec<u8>>,
     new: Vec<u8>,
 ) -> Result<Answer, Refusal> {
-    // Whether it was swapped tells of the value that was there.
+    // Whether it is swapped tells of the value that is there.
     get(services, calling, &key).await?;
     put(services, calling, "swap", key, Some(old), new).await.map(Answer::Flag)
 }
 
 pub async fn delete(services: &Services, calling: &Calling, key: &str) -> Result<Answer, Refusal> {
+    // Whether it is deleted tells of the value that is there.
+    get(services, calling, key).await?;
     let allowed = permit(services, calling, key, &[], format!("delete the value {key:?}")).await?;
     services.record_write(calling, "delete", (key.as_bytes(), &[]), allowed).await?;
     services.house.store.delete_value(&calling.plugin, key).await.map(Answer::Flag).map_err(failed)
@@ -61,9 +62,7 @@ async fn put(
     old: Option<Option<Vec<u8>>>,
     value: Vec<u8>,
 ) -> Result<bool, Refusal> {
-    if key.len() > LONGEST_KEY {
-        return Err(Refusal::Failed(format!("a key has at most {LONGEST_KEY} bytes")));
-    }
+    check_key(&key)?;
     let quota = calling.grants.kv.as_ref().map_or(0, |kv| kv.quota);
     if (key.len() + value.len()) as u64 > quota {
         return Err(Refusal::Quota(quota));
@@ -71,12 +70,22 @@ async fn put(
     let told = format!("keep {} bytes under the key {key:?}", value.len());
     let allowed = permit(services, calling, &key, &value, told).await?;
     services.record_write(calling, action, (key.as_bytes(), &value), allowed).await?;
-    let (plugin, label) = (calling.plugin.clone(), calling.label());
+    let (plugin, label) = (calling.plugin.clone(), calling.label().brief());
     let put = Put { plugin, key, value, label, old, quota };
     services.house.store.put_value(put).await.map_err(|error| match error {
-        ValueError::Quota(quota) => Refusal::Quota(quota),
+        ValueError::Quota(quota) => {
+            learned(calling, &Label::owner(), "what it keeps");
+            Refusal::Quota(quota)
+        }
         ValueError::Store(error) => failed(error),
     })
+}
+
+fn check_key(key: &str) -> Result<(), Refusal> {
+    match key.len() {
+        0..=LONGEST_KEY => Ok(()),
+        _ => Err(Refusal::Failed(format!("a key has at most {LONGEST_KEY} bytes"))),
+    }
 }
 
 async fn permit(

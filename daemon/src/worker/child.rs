@@ -1,17 +1,17 @@
 //! The child's side of a worker: takes its two sockets from stdin and stdout, stands in its jail
 //! before it reads a byte, then hands out jobs. Plain threads, no runtime: a worker's work blocks.
 
+use super::codec;
 use super::jail::{self, Jail};
-use super::{codec, probe};
+use super::jobs::Jobs;
 use crate::protocol::frames::{Event, Fault, Frame, Reply, Request};
 use rustix::fd::{AsFd, OwnedFd};
 use std::collections::HashMap;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// One request to work on. It must be answered with [`Job::reply`]; a job dropped unanswered
@@ -92,8 +92,30 @@ impl Port {
         answer.unwrap_or(Err(Fault::Deadline { ms: deadline_ms }))
     }
 
+    /// A job of the request; it can be cancelled from now on.
+    pub(super) fn job(&self, id: u64, deadline_ms: u64, body: Request, fd: Option<OwnedFd>) -> Job {
+        let cancelled = Arc::new(AtomicBool::new(false));
+        lock(&self.shared.running).insert(id, cancelled.clone());
+        let deadline = Instant::now() + Duration::from_millis(deadline_ms);
+        Job { body, fd, deadline, id, cancelled, port: self.clone(), answered: false }
+    }
+
+    pub(super) fn cancel(&self, id: u64) {
+        if let Some(flag) = lock(&self.shared.running).get(&id) {
+            flag.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Hands the broker's answer to who asked.
+    pub(super) fn answered(&self, id: u64, body: Result<Reply, Fault>) {
+        if let Some(waiter) = lock(&self.shared.asked).remove(&id) {
+            // The asker may have given up meanwhile; then nobody misses the answer.
+            let _ = waiter.send(body);
+        }
+    }
+
     /// A broker that cannot be written to is gone, and this process has no reason to be.
-    fn send(&self, frame: &Frame) {
+    pub(super) fn send(&self, frame: &Frame) {
         let bytes = codec::encode(frame);
         if lock(&self.shared.writer).write_all(&bytes).is_err() {
             std::process::exit(0);
@@ -105,10 +127,10 @@ impl Port {
     }
 }
 
-/// Takes the sockets, enters the jail, says hello and starts reading.
+/// Takes the sockets, enters the jail and says hello.
 ///
 /// Must be called once, first thing in `familiar worker KIND`, while the process has one thread.
-pub fn start(jail: &Jail) -> std::io::Result<(Receiver<Job>, Port)> {
+pub fn start(jail: &Jail) -> std::io::Result<(Jobs, Port)> {
     let (frames, fds) = take_sockets()?;
     let report = jail::enter(jail);
     let port = Port {
@@ -120,13 +142,7 @@ pub fn start(jail: &Jail) -> std::io::Result<(Receiver<Job>, Port)> {
         }),
     };
     port.send(&Frame::Hello(report));
-    let (tx, rx) = mpsc::channel();
-    let reader = Reader { frames, fds, port: port.clone(), jobs: tx, write: jail.write.clone() };
-    std::thread::Builder::new().name("frames".into()).spawn(move || {
-        let _ends_the_process = ExitOnPanic;
-        reader.run();
-    })?;
-    Ok((rx, port))
+    Ok((Jobs::new(frames, fds, port.clone(), jail.write.clone()), port))
 }
 
 /// stdin carries frames and stdout descriptors. Both are moved away and replaced by /dev/null, so
@@ -140,84 +156,6 @@ fn take_sockets() -> std::io::Result<(UnixStream, OwnedFd)> {
     Ok((UnixStream::from(frames), fds))
 }
 
-/// A worker whose reader is gone would wait for ever.
-struct ExitOnPanic;
-
-impl Drop for ExitOnPanic {
-    fn drop(&mut self) {
-        std::process::exit(1);
-    }
-}
-
-struct Reader {
-    frames: UnixStream,
-    fds: OwnedFd,
-    port: Port,
-    jobs: Sender<Job>,
-    write: Option<PathBuf>,
-}
-
-impl Reader {
-    /// Ends the process when the broker closes its side: a worker never outlives its broker.
-    fn run(mut self) {
-        loop {
-            match codec::read(&mut self.frames) {
-                Ok(Some(frame)) => self.take(frame),
-                Ok(None) => std::process::exit(0),
-                Err(error) => {
-                    eprintln!("worker: unreadable frame: {error}");
-                    std::process::exit(1);
-                }
-            }
-        }
-    }
-
-    fn take(&mut self, frame: Frame) {
-        match frame {
-            Frame::Request { id, deadline_ms, body } => self.request(id, deadline_ms, body),
-            Frame::Cancel { id } => {
-                if let Some(flag) = lock(&self.port.shared.running).get(&id) {
-                    flag.store(true, Ordering::Relaxed);
-                }
-            }
-            Frame::Reply { id, body } => {
-                if let Some(waiter) = lock(&self.port.shared.asked).remove(&id) {
-                    // The asker may have given up meanwhile; then nobody misses the answer.
-                    let _ = waiter.send(body);
-                }
-            }
-            Frame::Hello(_) | Frame::Event { .. } => {}
-        }
-    }
-
-    fn request(&mut self, id: u64, deadline_ms: u64, body: Request) {
-        if body == Request::Probe {
-            let reply = Ok(Reply::Probed(probe::attempts(self.write.as_deref())));
-            return self.port.send(&Frame::Reply { id, body: reply });
-        }
-        let fd = match &body {
-            Request::Extract(_) | Request::PluginLoad(_) => self.receive_fd(id),
-            _ => None,
-        };
-        let cancelled = Arc::new(AtomicBool::new(false));
-        lock(&self.port.shared.running).insert(id, cancelled.clone());
-        let deadline = Instant::now() + Duration::from_millis(deadline_ms);
-        let job = Job { body, fd, deadline, id, cancelled, port: self.port.clone(), answered: false };
-        // A closed channel means that the worker's loop has ended, and the process with it.
-        let _ = self.jobs.send(job);
-    }
-
-    /// The descriptor was sent before the request's frame; ones of requests given up are skipped.
-    fn receive_fd(&self, id: u64) -> Option<OwnedFd> {
-        loop {
-            let (tag, fd) = codec::receive_fd(self.fds.as_fd()).ok()?;
-            if tag == id {
-                return Some(fd);
-            }
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }

@@ -1,11 +1,12 @@
 //! The broker's side of one running worker: its process, its two sockets and the requests under way.
 //! When the process ends, however it does, every request under way fails at once and says how.
 
+use super::outbox::Outbox;
 use super::supervise::Spec;
 use super::{Call, WorkerError, codec};
 use crate::protocol::frames::{Event, Fault, Frame, JailReport, MAX_FRAME, Reply, Request};
+use futures::StreamExt;
 use futures::future::BoxFuture;
-use futures::{SinkExt, StreamExt};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,12 +17,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::unix::OwnedReadHalf;
 use tokio::process::{Child, Command};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
-use tokio_util::bytes::Bytes;
-use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
+use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
 
 /// Answers a worker's own requests.
 pub type Handler = Arc<dyn Fn(Request) -> BoxFuture<'static, Result<Reply, Fault>> + Send + Sync>;
@@ -53,12 +53,15 @@ pub struct Link {
 }
 
 struct Shared {
-    out: mpsc::UnboundedSender<Frame>,
+    out: Outbox,
     pending: Mutex<HashMap<u64, Pending>>,
+    /// When the link looks at deadlines next, of a request that may have been answered meanwhile.
+    /// Locked inside `pending` only.
+    looks: Mutex<Option<Instant>>,
     next_id: AtomicU64,
     ended: AtomicBool,
     answered: AtomicBool,
-    /// Woken when a request is added (its deadline may be the next) or the link is to close.
+    /// Woken when a request is added whose deadline is the next, or the link is to close.
     changed: Notify,
     closing: AtomicBool,
     closed: Notify,
@@ -80,7 +83,7 @@ pub struct CancelOnDrop {
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         if self.shared.pending().contains_key(&self.id) {
-            self.shared.send(Frame::Cancel { id: self.id });
+            self.shared.out.send(&Frame::Cancel { id: self.id });
         }
     }
 }
@@ -108,10 +111,10 @@ impl Link {
             Ok(_) => return Err(how_ended(child.wait().await)),
             Err(_) => return Err("it did not enter its jail in time".into()),
         };
-        let (out, frames_out) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
-            out,
+            out: Outbox::new(writer),
             pending: Mutex::default(),
+            looks: Mutex::default(),
             next_id: AtomicU64::new(1),
             ended: AtomicBool::new(false),
             answered: AtomicBool::new(false),
@@ -119,7 +122,6 @@ impl Link {
             closing: AtomicBool::new(false),
             closed: Notify::new(),
         });
-        tokio::spawn(write_frames(writer, frames_out));
         tokio::spawn(run(kind, child, reader, shared.clone(), handler));
         tracing::info!(worker = kind, pid, "started");
         let link = Link { pid, kind, shared, descriptors, sending: Mutex::default() };
@@ -132,7 +134,7 @@ impl Link {
         let (reply, reply_in) = oneshot::channel();
         let deadline_ms = deadline.as_millis() as u64;
         let pending = Pending { events, reply, deadline: Instant::now() + deadline, deadline_ms };
-        self.shared.pending().insert(id, pending);
+        let is_next = self.shared.add(id, pending);
         if self.ended() {
             // It may have ended before the insert, and then nobody would answer.
             self.shared.pending().remove(&id);
@@ -142,8 +144,10 @@ impl Link {
         if let Some(fd) = fd {
             self.send_descriptor(id, fd)?;
         }
-        self.shared.send(Frame::Request { id, deadline_ms, body });
-        self.shared.changed.notify_one();
+        self.shared.out.send(&Frame::Request { id, deadline_ms, body });
+        if is_next {
+            self.shared.changed.notify_one();
+        }
         let cancel = CancelOnDrop { id, shared: self.shared.clone() };
         Ok(Call { kind: self.kind, events: events_in, reply: reply_in, _cancel: cancel })
     }
@@ -184,9 +188,12 @@ impl Shared {
         self.pending.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// A closed channel means that the process has ended; its requests are failed elsewhere.
-    fn send(&self, frame: Frame) {
-        let _ = self.out.send(frame);
+    /// Adds a request; true if nobody looks at deadlines before its own is over.
+    fn add(&self, id: u64, request: Pending) -> bool {
+        let mut pending = self.pending();
+        let due = request.deadline + GRACE;
+        pending.insert(id, request);
+        self.looks().is_none_or(|at| due < at)
     }
 
     fn finish(&self, id: u64, result: Result<Reply, WorkerError>) {
@@ -196,8 +203,22 @@ impl Shared {
         }
     }
 
-    fn next_deadline(&self) -> Option<Instant> {
-        self.pending().values().map(|pending| pending.deadline + GRACE).min()
+    fn looks(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.looks.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Decides when to look at deadlines next. That time stays when the request it is for is answered, so
+    /// that most requests disturb nobody.
+    fn look_again(&self) -> Option<Instant> {
+        let pending = self.pending();
+        let next = pending.values().map(|pending| pending.deadline + GRACE).min();
+        *self.looks() = next;
+        next
+    }
+
+    fn is_overdue(&self) -> bool {
+        let now = Instant::now();
+        self.pending().values().any(|pending| pending.deadline + GRACE <= now)
     }
 }
 
@@ -210,8 +231,8 @@ async fn run(
     handler: Handler,
 ) {
     let mut overdue = false;
+    let mut look = shared.look_again();
     loop {
-        let deadline = shared.next_deadline();
         tokio::select! {
             frame = reader.next() => match frame {
                 Some(Ok(bytes)) => match codec::decode(&bytes) {
@@ -221,8 +242,16 @@ async fn run(
                 Some(Err(error)) => { tracing::error!(worker = kind, %error, "broken link"); break }
                 None => break,
             },
-            () = shared.changed.notified() => if shared.closing.load(Ordering::SeqCst) { break },
-            () = sleep_until(deadline) => { overdue = true; break }
+            error = shared.out.write_rest() => { tracing::error!(worker = kind, %error, "broken link"); break }
+            () = shared.changed.notified() => {
+                if shared.closing.load(Ordering::SeqCst) { break }
+                look = shared.look_again();
+            }
+            () = sleep_until(look) => {
+                overdue = shared.is_overdue();
+                if overdue { break }
+                look = shared.look_again();
+            }
         }
     }
     // Killing is harmless when the process is what ended the loop.
@@ -260,7 +289,7 @@ fn take(frame: Frame, shared: &Arc<Shared>, handler: &Handler) {
             tokio::spawn(async move {
                 let answer = tokio::time::timeout(Duration::from_millis(deadline_ms), answer).await;
                 let body = answer.unwrap_or(Err(Fault::Deadline { ms: deadline_ms }));
-                shared.send(Frame::Reply { id, body });
+                shared.out.send(&Frame::Reply { id, body });
             });
         }
         Frame::Hello(_) | Frame::Cancel { .. } => {}
@@ -271,16 +300,6 @@ async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
-    }
-}
-
-async fn write_frames(writer: OwnedWriteHalf, mut frames: mpsc::UnboundedReceiver<Frame>) {
-    let mut writer = FramedWrite::new(writer, codec());
-    while let Some(frame) = frames.recv().await {
-        let body = codec::encode_body(&frame);
-        if writer.send(Bytes::from(body)).await.is_err() {
-            return;
-        }
     }
 }
 

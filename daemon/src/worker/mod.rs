@@ -6,7 +6,9 @@
 pub mod child;
 mod codec;
 pub mod jail;
+pub mod jobs;
 mod link;
+mod outbox;
 mod priority;
 mod probe;
 mod seccomp;

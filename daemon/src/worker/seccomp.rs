@@ -124,6 +124,9 @@ const ARCH_WRITE: &[libc::c_long] = &[libc::SYS_rename, libc::SYS_unlink];
 #[cfg(not(target_arch = "x86_64"))]
 const ARCH_WRITE: &[libc::c_long] = &[];
 
+/// `_IOWR('f', 16, struct pm_scan_arg)` of linux/fs.h, with the 96 bytes of that struct.
+const PAGEMAP_SCAN: u64 = 0xc060_6610;
+
 /// Puts the filters on the calling thread and every thread it will start.
 pub fn apply(gpu: bool, write: bool) -> Result<(), String> {
     let filters = build(gpu, write).map_err(|e| e.to_string())?;
@@ -164,12 +167,28 @@ fn rules(gpu: bool, write: bool) -> Result<BTreeMap<i64, Vec<SeccompRule>>, secc
     rules.insert(libc::SYS_prctl, vec![when(0, SeccompCmpOp::Eq, libc::PR_SET_NAME as u64)?]);
     // Reading limits, not setting them: the new-limit pointer must be null.
     rules.insert(libc::SYS_prlimit64, vec![when(2, SeccompCmpOp::Eq, 0)?]);
+    // Which pages of its own memory were written to: only /proc/self/pagemap answers it, which Landlock guards.
+    rules.entry(libc::SYS_ioctl).or_insert(vec![compare(
+        1,
+        SeccompCmpArgLen::Dword,
+        SeccompCmpOp::Eq,
+        PAGEMAP_SCAN,
+    )?]);
     rules.insert(libc::SYS_tgkill, vec![when(0, SeccompCmpOp::Eq, u64::from(std::process::id()))?]);
     Ok(rules)
 }
 
 fn when(argument: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompRule, seccompiler::Error> {
-    SeccompCondition::new(argument, SeccompCmpArgLen::Qword, operator, value)
+    compare(argument, SeccompCmpArgLen::Qword, operator, value)
+}
+
+fn compare(
+    argument: u8,
+    length: SeccompCmpArgLen,
+    operator: SeccompCmpOp,
+    value: u64,
+) -> Result<SeccompRule, seccompiler::Error> {
+    SeccompCondition::new(argument, length, operator, value)
         .and_then(|condition| SeccompRule::new(vec![condition]))
         .map_err(seccompiler::Error::Backend)
 }
@@ -201,6 +220,12 @@ mod tests {
                 assert!(!rules.contains_key(&call), "system call {call}");
             }
         }
+    }
+
+    #[test]
+    fn no_ioctl_but_the_scan_of_own_pages_is_allowed_without_a_gpu() {
+        assert_eq!(rules(false, true).unwrap()[&libc::SYS_ioctl].len(), 1);
+        assert_eq!(rules(true, false).unwrap()[&libc::SYS_ioctl].len(), 0);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::super::exit::{Exit, Failure, Outcome};
 use super::super::output::{self, Look, bytes, one_line};
-use super::file_failure;
+use super::{callable, file_failure};
 use crate::config::paths::Paths;
 use crate::plugins::manifest::{Build, Manifest};
 use crate::plugins::package::{self, Package};
@@ -104,6 +104,7 @@ pub async fn make(
     let packed = package::pack(&component, &text, &tools, key);
     let bytes = packed.map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     let package = package::read(&bytes).map_err(|error| Failure::failed(error.to_string()))?;
+    callable::check(package.tools.iter().map(|tool| (tool.name.as_str(), &tool.parameters)))?;
     let held = Held::new(paths, &bytes)?;
     let loaded = runtime.load(&held.file, &held.digest).await;
     let loaded = loaded.map_err(|error| Failure::failed(error.to_string()))?;

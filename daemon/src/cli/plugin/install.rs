@@ -7,7 +7,7 @@ use super::super::index::existing;
 use super::super::output::{Look, harmless, one_line};
 use super::super::start::connect;
 use super::args::{Grant, Install};
-use super::{build, show};
+use super::{build, callable, show};
 use crate::config::paths::Paths;
 use crate::protocol::packages::{PluginEntry, PluginOffer};
 use serde_json::{Value, json};
@@ -26,6 +26,7 @@ pub async fn install(
     let request = json!({"path": path, "dev": args.dev, "new_author": args.new_author});
     let offer: PluginOffer = decode(client.post("plugins/inspect", &request).await?)?;
     show::offer(&offer, out, look)?;
+    callable::check(offer.plugin.tools.iter().map(|tool| (tool.name.as_str(), &tool.parameters)))?;
     if offer.trust == "other" && !args.new_author {
         let message = "it is not installed: another author signed it than before; if you know that the \
                        author has a new key, use --new-author";

@@ -4,6 +4,7 @@
 pub mod args;
 mod build;
 mod call;
+mod callable;
 mod cases;
 mod embedded;
 mod fakes;

@@ -82,6 +82,17 @@ impl Rules {
         }))
     }
 
+    /// How many rules there are, for [`Rules::rewind`].
+    pub fn mark(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Forgets the rules since the mark. Expressions that were made since must not be used.
+    pub fn rewind(&mut self, mark: usize) {
+        self.rules.truncate(mark);
+        self.classes.retain(|_, rule| *rule < mark);
+    }
+
     /// The expression from `min` to `max` times in a row.
     pub fn times(&mut self, expr: Expr, min: usize, max: Option<usize>) -> Expr {
         let one = match expr {

@@ -74,7 +74,7 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-/// Whether a tool's parameters can be made a grammar: what `familiar plugin build` and the engine ask.
+/// Whether a tool's parameters can be made a grammar: what `familiar plugin build` and `install` ask.
 ///
 /// # Errors
 /// The keyword that stands in the way.

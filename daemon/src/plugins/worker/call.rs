@@ -114,17 +114,15 @@ impl Running {
     /// A [`Stop`]: the call's time is over, or the broker does not answer.
     pub fn ask(&mut self, body: Ask) -> Result<Answer, Stop> {
         self.clock.check()?;
-        let asked = Instant::now();
-        let waits = body.may_wait_for_owner();
-        let limit = if waits { OWNER } else { self.clock.left() };
+        let limit = if body.may_wait_for_owner() { OWNER } else { self.clock.left() };
         let request = Request::PluginImport(Box::new(Import { call: self.call, body }));
         let reply = self.port.call(request, limit);
-        if waits {
-            self.clock.deadline += asked.elapsed().saturating_sub(WAIT_COSTS);
+        if let Ok(Reply::Imported(imported)) = &reply {
+            self.clock.deadline += Duration::from_millis(imported.waited_ms).saturating_sub(WAIT_COSTS);
         }
         self.clock.check()?;
         match reply {
-            Ok(Reply::Imported(answer)) => Ok(*answer),
+            Ok(Reply::Imported(imported)) => Ok(imported.answer),
             Ok(_) => Err(Stop::Broker("it was of another kind".into())),
             Err(Fault::Deadline { .. }) => Err(Stop::Deadline(self.clock.allowed)),
             Err(Fault::Cancelled) => Err(Stop::Cancelled),

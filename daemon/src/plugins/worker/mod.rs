@@ -15,9 +15,11 @@ mod world;
 pub use engine::PLACES;
 pub use load::FILE_BYTES;
 
+use crate::memory;
 use crate::protocol::frames::{Fault, Reply, Request};
 use crate::protocol::plugins::{Call, Called, Limits, Load, Output, Source, ToolError};
 use crate::worker::child::{Job, Port};
+use crate::worker::jobs::Jobs;
 use bindings::exports::familiar::plugin::tools;
 use cache::Cache;
 use call::{Clock, Granted, Running};
@@ -27,7 +29,6 @@ use rustix::fd::OwnedFd;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use stop::Stop;
@@ -45,7 +46,9 @@ const DESCRIBE: Duration = Duration::from_secs(10);
 const HANDLES: usize = 10_000;
 
 /// Works off jobs until the broker closes the link. `compiled` is the folder of the cache.
-pub fn run(jobs: Receiver<Job>, port: Port, compiled: Option<PathBuf>) {
+pub fn run(jobs: Jobs, port: Port, compiled: Option<PathBuf>) {
+    // Each thread would have a heap of its own, for the few KB that a call needs.
+    memory::settle();
     let host = match Host::new(port, compiled.unwrap_or_default()) {
         Ok(host) => Arc::new(host),
         Err(error) => {
@@ -53,7 +56,7 @@ pub fn run(jobs: Receiver<Job>, port: Port, compiled: Option<PathBuf>) {
             std::process::exit(1);
         }
     };
-    let jobs = Arc::new(Mutex::new(jobs));
+    let jobs = Arc::new(jobs);
     let threads: Vec<_> = (0..PLACES + OTHERS)
         .map(|n| {
             let (host, jobs) = (host.clone(), jobs.clone());
@@ -62,16 +65,15 @@ pub fn run(jobs: Receiver<Job>, port: Port, compiled: Option<PathBuf>) {
         })
         .collect();
     for thread in threads {
-        // A thread ends with the link, and never by a panic.
+        // They end with the process only.
         let _ = thread.join();
     }
 }
 
 /// One thread's share of the jobs. A panic of ours fails the job that it happened in, and no other.
-fn serve(host: &Host, jobs: &Mutex<Receiver<Job>>) {
+fn serve(host: &Host, jobs: &Jobs) {
     loop {
-        let job = lock(jobs).recv();
-        let Ok(job) = job else { return };
+        let job = jobs.next();
         let served = catch_unwind(AssertUnwindSafe(|| host.serve(job)));
         if served.is_err() {
             eprintln!("worker: a job panicked");
@@ -103,7 +105,12 @@ impl Host {
             Request::Ping => Ok(Reply::Pong),
             Request::PluginLoad(load) => self.load(load, fd),
             Request::PluginDescribe { digest } => self.describe(digest, &job),
-            Request::PluginCall(call) => self.call(call, &job),
+            Request::PluginCall(call) => {
+                let (reply, used) = self.call(call, &job);
+                job.reply(reply);
+                // Clearing the instance's memory is nothing that the caller has to wait for.
+                return drop(used);
+            }
             Request::PluginUnload { digest } => {
                 lock(&self.loaded).retain(|(loaded, _)| loaded != digest);
                 Ok(Reply::PluginUnloaded)
@@ -161,8 +168,12 @@ impl Host {
         Ok(plugin)
     }
 
-    fn call(&self, call: &Call, job: &Job) -> Result<Reply, Fault> {
-        let plugin = self.find(&call.digest)?;
+    /// Runs a tool, and gives its instance back too, to be cleared after the answer.
+    fn call(&self, call: &Call, job: &Job) -> (Result<Reply, Fault>, Option<Store<Running>>) {
+        let plugin = match self.find(&call.digest) {
+            Ok(plugin) => plugin,
+            Err(fault) => return (Err(fault), None),
+        };
         let allowed = Duration::from_millis(call.deadline_ms);
         let clock = Clock::new(allowed, job.stop_flag());
         let start = clock.started;
@@ -185,11 +196,12 @@ impl Host {
         };
         let result = self.outcome(result, &mut store);
         if store.data_mut().clock().cancelled() {
-            return Err(Fault::Cancelled);
+            return (Err(Fault::Cancelled), Some(store));
         }
         let (log, log_dropped) = store.data_mut().log.finish();
         let micros = start.elapsed().as_micros() as u64;
-        Ok(Reply::PluginCalled(Box::new(Called { result, log, log_dropped, micros, instantiate_ns })))
+        let called = Called { result, log, log_dropped, micros, instantiate_ns };
+        (Ok(Reply::PluginCalled(Box::new(called))), Some(store))
     }
 
     /// Runs the optional `describe`, with no grants at all.
