@@ -33,16 +33,17 @@ def guides(b, layers):
     earlier = place[:1, :, None] >= place[:1, None, :]
 
     def match(name, layer, heads, rows, keys, idle):
-        """The same word among KEYS; where there is none, the control tokens, which counts IDLE."""
+        """The same word among KEYS; where there is none, the control tokens, which counts IDLE: little, as a word of like meaning
+        may stand there that nobody has marked."""
         mask = same & keys[:, None, :] & rows[:, :, None] & earlier
         found = mask.any(-1)
         mask |= ~found[:, :, None] & control[:, None, :]
         g.add(name, layer, heads, rows.float() * torch.where(found, 1.0, idle), mask=mask)
         return found
 
-    asked = match("asked", 1, [0, 1], inside & (word >= 0), part == r.ASKED, 0.05)
+    asked = match("asked", 1, [0, 1], inside & (word >= 0), part == r.ASKED, 0.02)
     g.add("start", 1, [2], inside.float(), index=b[..., r.START])
-    again = match("again", 2, [0, 1], (part == r.AGAIN) & (word >= 0), inside, 0.1)
+    again = match("again", 2, [0, 1], (part == r.AGAIN) & (word >= 0), inside, 0.02)
     # The choice reads the asked words of its own turn that were found, which know where; then the right group's words that
     # are asked for.
     choice = torch.isin(mark, torch.tensor(r.CHOICES, device=b.device)) & (gold > 0)
@@ -55,6 +56,8 @@ def guides(b, layers):
     mask = hit[:, None, :] & right & (choice[:, :, None] | inner)
     g.add("choose", layers - 2, [2, 3], (choice * 3.0 + first * 3.0 + unit * 0.3) * mask.any(-1), mask=mask)
     g.add("sentence", 3, [1], (first & mask.any(-1)).float(), mask=mask)
+    # A value goes by what the tool tells of its key.
+    g.add("key", 3, [1], ((mark == r.VALUE) & (gold % 8 > 0)).float(), mask=right & inner & inside[:, None, :])
     mask = choice[:, :, None] & (again & (word > 0))[:, None, :] & (turn[:, :, None] == turn[:, None, :])
     g.add("vote", 3, [2, 3], mask.any(-1).float(), mask=mask)
     # What was asked for and is nowhere, for the refusals; where all was found, the control tokens.
