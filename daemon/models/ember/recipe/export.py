@@ -92,6 +92,7 @@ def main(scratch, checkpoint, out):
             w.add_tensor(name, numpy.ascontiguousarray(data, dtype=numpy.float32))
 
     put("token_embd.weight", model.embed.weight)
+    put("output.weight", model.output.weight)
     put("output_norm.weight", model.norm.weight)
     put("rope_freqs.weight", shape.freq_factors())
     wide = shape.heads * shape.head

@@ -64,9 +64,10 @@ class Text:
 
 
 def tools_text(tools, parts, first=8):
-    """The tools' lines; tool N is group FIRST + N. Also where each tool's name begins."""
+    """The tools' lines; tool N is group FIRST + N. Also where each tool's name begins, and for each tool its keys: where they
+    begin, and their unit."""
     other, header, text = parts
-    out, names = Text(), []
+    out, names, keys = Text(), [], []
     out.add("Tools:\n", other)
     for n, t in enumerate(tools):
         out.add('- "', other)
@@ -74,15 +75,16 @@ def tools_text(tools, parts, first=8):
         out.add('": ', other)
         out.add(t["description"] + "\n", text, first + n, 1)
         given = t["parameters"].get("properties", {})
+        keys.append({})
         for u, (key, p) in enumerate(given.items()):
             unit = min(u + 2, 7)
             out.add('  "', other)
-            out.add(key, text, first + n, unit)
+            keys[-1][key] = (out.add(key, text, first + n, unit), unit)
             kind = "|".join(p["enum"]) if p.get("enum") else p["type"] if isinstance(p.get("type"), str) else "any"
             optional = "" if key in t["parameters"].get("required", []) else ", optional"
             out.add('" (', other)
             out.add(f"{kind}{optional}): {p.get('description', '')}\n", text, first + n, unit)
-    return out, names
+    return out, names, keys
 
 
 def check():

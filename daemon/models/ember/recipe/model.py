@@ -1,11 +1,9 @@
-"""The model: a small Llama (RMSNorm, rotary attention, SwiGLU, tied embeddings). Three things are its own: only 8 of the
-32 rotary pairs of a head turn, the rest are free to compare contents at any distance (GGUF: rope_freqs); it begins with
-heads that look one and two tokens back and heads that compare contents; and during training chosen heads can be told
-where to look (see Guide), which is how the matching circuits are formed.
+"""The model: a small Llama (RMSNorm, rotary attention, SwiGLU). Three things are its own: only 8 of the 32 rotary pairs of a
+head turn, the rest are free to compare contents at any distance (GGUF: rope_freqs); it begins with heads that look back,
+match and copy (begin.py); and during training chosen heads can be told where to look (see Guide).
 """
 import dataclasses
 import math
-import re
 
 import torch
 import torch.nn.functional as F
@@ -98,6 +96,8 @@ class Ember(nn.Module):
         self.embed = nn.Embedding(c.vocab, c.dim)
         self.blocks = nn.ModuleList(Block(c) for _ in range(c.layers))
         self.norm = nn.RMSNorm(c.dim, 1e-5)
+        # Not tied to the embeddings: a token would predict itself, as they are large against what the layers write.
+        self.output = nn.Linear(c.dim, c.vocab, bias=False)
         # Read-outs that exist in training only: in the question? which passage? which unit of it? in the answer?
         self.probe_match, self.probe_gold = nn.Linear(c.dim, 1), nn.Linear(c.dim, 2)
         self.probe_passage, self.probe_unit = nn.Linear(c.dim, 16), nn.Linear(c.dim, 8)
@@ -119,109 +119,7 @@ class Ember(nn.Module):
         return self.norm(x), states
 
     def logits(self, hidden):
-        return hidden @ self.embed.weight.T
+        return self.output(hidden)
 
     def forward(self, tokens):
         return self.logits(self.hidden(tokens)[0])
-
-
-def stem(word):
-    word = word.lower().strip("\u2581.,;:!?()[]\"'`")
-    return re.sub(r"(ing|ied|ies|ed|es|ly|s|e|y)$", "", word) if len(word) > 3 else word
-
-
-def look_back(shape, common, steps):
-    """Rows of Q and K that make a head look STEPS tokens back: the turning pairs of every query point to where the key was
-    turned then. COMMON is a direction that all embeddings share."""
-    angles = shape.angles()
-    q, k = torch.zeros(shape.head, shape.dim), torch.zeros(shape.head, shape.dim)
-    for i, angle in enumerate(angles):
-        # The fast pairs tell neighbours apart, the slow ones only what lies a whole turn away.
-        sharp = 0.9 if i < 2 else 0.5
-        k[2 * i] = sharp * common
-        q[2 * i], q[2 * i + 1] = sharp * common * torch.cos(-angle * steps), sharp * common * torch.sin(-angle * steps)
-    return q, k
-
-
-def look_elsewhere(shape, common, sink):
-    """The same for a head that must not look at its own place: there the turning pairs of query and key are opposed."""
-    q, k = torch.zeros(shape.head, shape.dim), torch.zeros(shape.head, shape.dim)
-    for i in range(6):
-        k[2 * i] = 0.4 * common
-        q[2 * i] = -0.4 * common
-    # Where nothing matches, the tokens that begin a turn are looked at.
-    q[-1], k[-1] = common, 0.9 * sink
-    return q, k
-
-
-def initialise(model, pieces, seed=0):
-    """Start with the prior that makes copying and matching easy. Embeddings are sums: a part that all forms of a word share,
-    one for a space before it, one for a capital, one of its own, and one that all have. In the first layer two heads
-    look one and two tokens back and write what they see in places of its own; then heads compare contents (Q and K
-    alike, on the pairs that do not turn), and in the last two layers they look for what came after this token
-    where it stood before. Values pass contents on."""
-    g = torch.Generator().manual_seed(seed)
-    c = model.c
-
-    def normal(*size):
-        return torch.randn(*size, generator=g)
-
-    with torch.no_grad():
-        embed(model, pieces, normal)
-        common = normal.common
-        std = 1 / math.sqrt(c.dim)
-        wide, still = c.heads * c.head, c.head - 18
-        # Where the first layer writes what stood one and two tokens back: nothing that all tokens have is there.
-        plane = torch.stack((common, normal.sink), 1)
-        back = torch.linalg.qr(torch.cat((plane, normal(c.dim, 2 * c.head)), 1))[0][:, 2:]
-        seen = without(normal(c.head, c.dim) * std, common)         # how it reads it
-        for i, b in enumerate(model.blocks):
-            b.qkv.weight.copy_(normal(3 * wide, c.dim) * std * 0.5)
-            b.out.weight.copy_(normal(c.dim, wide) * std * 0.03)   # small: the embeddings must stay readable in all layers
-            b.gate_up.weight.copy_(normal(2 * c.ffn, c.dim) * std)
-            b.down.weight.copy_(normal(c.dim, c.ffn) / math.sqrt(c.ffn) * 0.05)
-            query, key, value = b.qkv.weight.split(wide)
-            for h in range(c.heads):                                # values that are passed on as they are
-                rows = slice(h * c.head, (h + 1) * c.head)
-                value[rows] = without(normal(c.head, c.dim) * std, common)
-                b.out.weight[:, rows] += (0.02 if i < c.layers - 2 else 0.1) * value[rows].T
-            for h in range(2):
-                rows, content = slice(h * c.head, (h + 1) * c.head), slice(h * c.head + 16, (h + 1) * c.head - 2)
-                if i == 0:
-                    query[rows], key[rows] = look_back(c, common, h + 1)
-                    value[rows] = seen
-                    b.out.weight[:, rows] = 0.1 * back[:, rows]
-                    continue
-                if i == 3:
-                    continue                                        # these choose, and are guided to
-                query[rows], key[rows] = look_elsewhere(c, common, normal.sink)
-                base = without(normal(still, c.dim) * std * 1.9, common)
-                if i >= c.layers - 2:
-                    mixed = normal(still, c.head) / math.sqrt(c.head) * 1.2
-                    # This token stood one back from there.
-                    query[content], key[content] = mixed @ seen, mixed @ back[:, :c.head].T
-                else:
-                    query[content] = key[content] = base
-
-
-def without(rows, direction):
-    """The rows with a direction taken out that would only drown the rest."""
-    return rows - (rows @ direction)[:, None] * direction
-
-
-def embed(model, pieces, normal):
-    """The embeddings; leaves the direction that all share at normal.common, and that of control tokens at normal.sink."""
-    dim = model.c.dim
-    shared, common, space, capital, sink = {}, normal(dim), normal(dim), normal(dim), normal(dim)
-    rows = []
-    for piece in pieces:
-        key = stem(piece)
-        if len(key) < 1 or piece.startswith("<"):
-            key = piece
-        if key not in shared:
-            shared[key] = normal(dim)
-        word = piece.strip("\u2581")
-        marks = 0.3 * space * (1 if piece.startswith("\u2581") else -1) + 0.3 * capital * (1 if word[:1].isupper() else -1)
-        rows.append(0.75 * shared[key] + 0.4 * normal(dim) + marks + 0.8 * common + (sink if piece.startswith(("<|", "<s>")) else 0))
-    model.embed.weight.copy_(torch.stack(rows) / math.sqrt(dim))
-    normal.common, normal.sink = common / common.norm(), sink / sink.norm()

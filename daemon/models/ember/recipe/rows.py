@@ -15,16 +15,22 @@ OTHER, ASKED, HEADER, TEXT, AGAIN, ANSWER = range(6)
 # What the next token decides: the passage, the passage of a short question, a refusal, the tool, a value's beginning, the
 # passage after an earlier turn, the end of a value.
 PICK, FIND, REFUSE, CALL, VALUE, RECALL, STOP = range(1, 8)
+MARKERS = (7, 13)           # the tokens [1]..[7]
 CHOICES = (PICK, FIND, CALL, RECALL)
 FIELDS = ("token", "word", "part", "group", "unit", "marker", "start", "source", "gold", "mark", "weight")
 TOKEN, WORD, PART, GROUP, UNIT, MARKER, START, SOURCE, GOLD, MARK, WEIGHT = range(11)
 
 
+LETTERS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
+ENDINGS = ("s", "es", "ed", "d", "ing", "er", "ers", "ly", "y", "e", "ies", "ied", "ation", "ations")
+
+
 class Rows:
     """One sample in the making."""
 
-    def __init__(self, sp):
-        self.sp, self.rows = sp, []
+    def __init__(self, sp, meant=None):
+        # MEANT: stems that stand for others where something is said in other words.
+        self.sp, self.rows, self.meant = sp, [], meant or {}
 
     def control(self, token):
         self.rows.append([token, -1, OTHER, 0, 0, 0, 0, -1, 0, 0, 0])
@@ -45,18 +51,18 @@ class Rows:
         return ids, spans
 
     def words(self, text, spans):
-        """For each token the number of the word that ends with it; 0 for words without meaning, -1 inside words."""
-        ends = {m.end(): (m.start(), m.group()) for m in questions.WORD.finditer(re.sub(r"(?<=[a-z])(?=[A-Z])", "", text))}
-        out = []
-        for a, b in spans:
-            first = a + (text[a:a + 1] == " " and b > a + 1)
-            word = -1
-            for e in (b, b - 1):
-                if e in ends and e > first:
-                    g = ends[e][1]
-                    word = zlib.crc32(questions.stem(g).encode()) % 2_000_000_000 + 1 if g.lower() not in questions.STOP and len(g) > 1 else 0
-                    break
-            out.append(word)
+        """For each token the number of the word that ends with it, but for an ending of its own ("s", "ing"); 0 for words
+        without meaning, -1 inside words."""
+        out, ends = [-1] * len(spans), {b: n for n, (_, b) in enumerate(spans)}
+        for m in LETTERS.finditer(text):
+            g = m.group()
+            n = ends.get(m.end(), ends.get(m.end() + 1))
+            if n is None or spans[n][0] > m.end():
+                continue
+            while text[spans[n][0]:m.end()] in ENDINGS and spans[n][0] > m.start():
+                n -= 1
+            stem = questions.stem(g)
+            out[n] = zlib.crc32(self.meant.get(stem, stem).encode()) % 2_000_000_000 + 1 if g.lower() not in questions.STOP and len(g) > 1 else 0
         return out
 
     def read(self, text):

@@ -14,9 +14,12 @@ FIRST_WORD = 20
 
 class Shards:
     def __init__(self, scratch, stage, tokens, pieces, seed):
-        self.swap = numpy.arange(len(pieces))
-        keep = set("\u2581 . , : ; ? ) ( - / F ind \u2581- ). \u2581> \u2581( <0x0A> { } }} \u2581{".split(" "))
-        self.fixed = numpy.array([p in keep for p in pieces])
+        # Pieces that are there with and without a capital and a space: [word, form].
+        place = {p: i for i, p in enumerate(pieces)}
+        forms = [[place.get(f, -1) for f in (w, w.capitalize(), "\u2581" + w, "\u2581" + w.capitalize())]
+                 for w in pieces[FIRST_WORD:] if w.islower() and w.isascii() and w.isalpha()]
+        self.words = numpy.array([f for f in forms if len(set(f)) == 4 and min(f) >= 0])
+        self.size = len(pieces)
         self.rows, self.known, self.pattern, self.scratch = [], set(), f"samples-{stage}-*.npz", scratch
         self.tokens, self.rng, self.queue = tokens, random.Random(f"{stage} {seed}"), []
         self.look()
@@ -32,11 +35,11 @@ class Shards:
             print(f.name, len(self.rows), "samples", flush=True)
 
     def disguise(self, rows):
-        """The same sample in other tokens: each token of the text becomes a random one, everywhere alike. Copying and
+        """The same sample in other tokens: each piece of a word becomes a random one, everywhere alike. Copying and
         matching must then work for every token, also the rare ones."""
-        rows, swap = rows.copy(), self.swap.copy()
-        others = numpy.array(self.rng.sample(range(FIRST_WORD, len(swap)), len(swap) - FIRST_WORD))
-        swap[FIRST_WORD:] = numpy.where(self.fixed[FIRST_WORD:], numpy.arange(FIRST_WORD, len(swap)), others)
+        rows, swap = rows.copy(), numpy.arange(self.size)
+        others = numpy.array(self.rng.sample(range(len(self.words)), len(self.words)))
+        swap[self.words] = self.words[others]
         text = (rows[:, r.PART] != r.OTHER) & ((rows[:, r.PART] != r.ANSWER) | (rows[:, r.GOLD] > 0))
         rows[text, r.TOKEN] = swap[rows[text, r.TOKEN]]
         return rows

@@ -46,6 +46,33 @@ subscribe follow watch | Follows;Watches | follow;watch;subscribe to;tell me of 
 buy order | Orders;Buys | order;buy;get;I would like | pizza|flowers|book|train ticket|toner|medicine|coffee beans/coffee | quoted number size?
 water feed clean | Starts;Runs | start;run;let it | washing programme/washing|dishwasher programme/dishes|irrigation|cleaning cycle/cleaning | number_minutes level?
 roll pick draw choose | Picks;Rolls | roll;pick;draw;choose | dice|random number|card|winner|random colour | number
+lock unlock open close | Locks or unlocks;Opens or closes | lock;unlock;open;close;is it shut: | front gate/gate|garage door|bicycle lock|shed|mailbox|car trunk/trunk|pool cover | open_closed number_minutes?
+borrow lend renew return | Renews;Lends;Takes back | renew;lend;borrow;give back;keep longer | library book/book|magazine|museum pass|tool set|film reel/film | title date?
+feed walk groom | Writes down when one fed;Plans a walk with | feed;walk;brush;go out with | dog|cat|hamster|pony|parrot|goldfish/fish | pet clock?
+refuel charge check_in | Enters a stop to fill up;Writes into the log book of | fill up;log;enter for | car|van|motorbike|boat|tractor | amount place? litres?
+diagnose inspect | Looks for faults of;Reads the error memory of | what is wrong with;check;find out about | engine|washing machine|drone|printer|solar inverter/inverter | number_code? host?
+train coach exercise | Puts together exercises for;Plans training for | train;I want to work on;exercises for | back|marathon|balance|swimming|climbing | number_minutes level?
+deploy release roll_out publish | Puts into production;Publishes | deploy;roll out;release;ship;publish | service|website|package|firmware|app | version host?
+merge rebase branch | Merges;Opens | merge;open;bring together | branch|pull request|patch|feature flag/flag | target source?
+mute silence hide snooze | Silences for a while;Hides | mute;silence;hide;leave me in peace from | notifications|group chat/chat|doorbell|thread|news alerts/news | number_minutes? person?
+vote poll survey ask_all | Asks the members;Holds a vote | ask everybody;let us vote;hold a poll;put to the vote | poll|survey|ballot|opinion | quoted clock?
+grade score assess | Gives marks for;Scores | grade;mark;score | essay|exam paper/exam|quiz|homework|presentation | person number
+simulate predict forecast estimate | Estimates;Predicts | estimate;predict;how will be;what do you expect of | harvest|demand|visitor number/visitors|water level|sales|delivery time/delivery | place date?
+brew mix prepare | Makes;Prepares | make;brew;prepare;mix me | tea|smoothie|cocktail|juice|hot chocolate | kind size? urgent?
+park find_parking garage | Finds a place for;Reserves a place for | where can I park;park;a place for | car|camper|motorcycle|trailer|bicycle | place hours? covered?
+donate give pledge | Gives money to;Passes on | donate;give;I would like to give | charity|animal shelter/shelter|food bank|fund|sports club/club | amount often?
+photograph scan digitise | Scans;Makes a digital copy of | scan;digitise;make a copy of | receipt|passport|letter|drawing|negative | file format? colour?
+renew extend prolong | Extends;Renews before it ends | renew;extend;prolong;do not let expire | contract|licence|membership|domain name/domain|visa|lease | date number_code?
+hire recruit assign | Assigns;Gives a shift to | assign;put;give;let do | shift|ticket|job|task force/team|night duty/duty | person date?
+report_lost claim complain | Reports the loss of;Files a claim for | I lost;report;claim for;complain about | lost luggage/suitcase|insurance damage/damage|stolen phone/phone|broken window/window|late delivery/delivery | place? date? urgent?
+count_calories analyse weigh | Tells what is in;Works out how healthy is | how many calories has;analyse;what is in | meal|breakfast|snack|sandwich|salad | quoted grams?
+guess quiz riddle play | Starts a round of;Asks questions in | play;let us play;start a round of | chess|quiz|hangman|crossword|solitaire | level people?
+observe spot look_at | Tells when one can see;Shows the position of | when can I see;show me;where is | moon|planet|satellite|comet|northern lights | place date?
+tide wave surf | Tells of the sea;Gets the water's state | how is;tell me;what are | tide table/tide|wave height/waves|water temperature|wind | place date? clock?
+mint exchange trade sell | Sells;Trades | sell;trade;get rid of | share|stamp|ticket|used book/book|gold coin/coin | number amount?
+iron fold mend sew | Plans the mending of;Books a tailor for | mend;sew;shorten;repair | trousers|curtain|jacket|tablecloth|zip | date? measure_cm?
+sharpen grind drill cut | Runs the machine that cuts;Cuts to size | cut;saw;drill | board|pipe|metal sheet/sheet|fabric|cardboard | width height? number?
+whisper announce broadcast | Says aloud in the rooms;Announces | announce;say;tell everybody;call through the house | announcement|dinner call/dinner|school notice/notice|page | text room?
 """.strip().split("\n")
 
 # key names | type | descriptions | ways to say it
@@ -96,12 +123,23 @@ PARAMS = {
     "size": (["size"], "enum", ["Size"], ["size {v}", "in {v}", "{v} size"]),
     "often": (["interval", "every", "frequency"], "enum", ["How often"], ["{v}", "and look {v}"]),
     "onoff": (["state", "power", "on"], "enum", ["Whether it is on", "New state", "On or off"], ["{v}"]),
+    "urgent": (["urgent", "important", "priority", "express"], "boolean", ["Whether it is urgent", "To be done first", "Quick and dear"], ["urgently", "it is urgent", "as fast as possible", "top priority"]),
+    "covered": (["covered", "indoors", "roof"], "boolean", ["Under a roof", "Only with a roof"], ["under a roof", "indoors", "with a roof"]),
+    "colour": (["colour", "in_colour"], "boolean", ["Keep colours", "In colour"], ["in colour", "with colours"]),
+    "open_closed": (["state", "action", "position"], "enum", ["Open or closed", "What to do", "New state"], ["{v}", "to {v}", "- {v}"]),
+    "pet": (["pet", "name", "animal"], "string", ["Name of the animal", "Which pet", "The animal"], ["{v}", "called {v}", "named {v}"]),
+    "litres": (["litres", "volume", "quantity"], "number", ["How many litres", "Litres"], ["{v} litres", "with {v} litres"]),
+    "grams": (["grams", "weight", "portion"], "integer", ["Weight in grams", "Grams"], ["{v} grams", "of {v} grams"]),
+    "hours": (["hours", "duration", "how_long"], "integer", ["For how many hours", "Hours"], ["for {v} hours", "{v} hours"]),
+    "measure_cm": (["centimetres", "length", "cm"], "integer", ["Length in centimetres", "By how much"], ["by {v} centimetres", "to {v} cm", "{v} centimetres"]),
+    "version": (["version", "tag", "release"], "string", ["Which version", "Version number", "Tag"], ["version {v}", "in version {v}", "{v}"]),
+    "source": (["source", "from", "base"], "string", ["Where it comes from", "The source"], ["from {v}", "of {v}"]),
     "force": (["force", "now", "hard"], "boolean", ["Without waiting", "Even if it is in use"], ["by force", "right now by force"]),
 }
 ENUMS = {
     "format": ["png jpg webp", "pdf html docx", "mp3 wav ogg", "csv json xml", "mp4 webm gif", "svg png pdf"], "mode": ["car train bicycle", "bus tram walk", "train plane ship"],
     "access": ["reader writer", "viewer editor owner", "guest member admin"], "kind": ["open closed", "active paused failed", "new done late", "public private", "free busy"],
-    "size": ["small medium large", "S M L XL"], "often": ["hourly daily weekly", "daily weekly monthly"], "onoff": ["on off"],
+    "size": ["small medium large", "S M L XL"], "often": ["hourly daily weekly", "daily weekly monthly"], "onoff": ["on off"], "open_closed": ["open closed", "open close", "locked unlocked", "up down"],
 }
 ROOMS = "living room|kitchen|bedroom|bathroom|hall|office|garage|kids room|upper floor|basement|sauna|winter garden|entrance|lounge|meeting room|server room".split("|")
 LANGUAGES = "French German Spanish Italian Swedish Czech Turkish Greek Hindi Arabic Korean Latin Hungarian Japanese".split()
@@ -110,6 +148,7 @@ holiday pictures|project plan|shopping|gym|morning jazz|budget talk|quiet rain|r
 TEXTS = """I am late|see you soon|the meeting is moved|dinner is ready|please call me|thank you for the flowers|we are at the station|bring some bread|happy birthday|the parcel has come|
 I will be there at noon|do not wait for me|all is well|the heating works again|can you pick me up|good luck""".replace("\n", "").split("|")
 PREFIX = ["", "", "", "", "", "please ", "Please ", "can you ", "Could you ", "I want you to ", "would you ", "hey, ", "now "]
+OPENING = ["I would like ", "we want ", "Is there ", "I still need ", "it is time for ", "what can you do about ", "we have to see to ", "time for ", "now for ", "do something about "]
 SUFFIX = ["", "", "", "", "", " please", ", please", "?", ".", " for me", "!", ", thanks"]
 
 
@@ -127,11 +166,11 @@ KINDS = parsed()
 def value(rng, kind):
     """What is asked for, and how a request says it."""
     if kind in ("title", "label", "subject", "query", "note"):
-        v = rng.choice(TITLES) if rng.random() < .6 else rng.choice([w.subject(rng), w.name(rng), rng.choice(w.EVENT)])
+        v = rng.choice([rng.choice(TITLES), w.phrase(rng), w.phrase(rng), w.phrase(rng), w.subject(rng), w.name(rng), rng.choice(w.EVENT)])
         if kind == "title" and rng.random() < .3:
             v = v.title()
     elif kind == "text":
-        v = rng.choice(TEXTS)
+        v = rng.choice([rng.choice(TEXTS), w.sentence(rng), w.sentence(rng)])
     elif kind in ("recipient", "person", "payee"):
         v = w.person(rng) if rng.random() < .75 else f"{rng.choice(w.FIRST).lower()}@{w.name(rng).lower()}.org"
     elif kind in ("place", "origin", "destination"):
@@ -140,6 +179,14 @@ def value(rng, kind):
         v = rng.choice([w.date(rng), rng.choice(["today", "tomorrow", "tonight", "next " + rng.choice(w.DAY)])]).removeprefix("the ")
     elif kind == "clock":
         v = w.clock(rng)
+    elif kind == "pet":
+        v = rng.choice([w.name(rng).capitalize(), rng.choice(w.FIRST), rng.choice(w.CODEWORD).capitalize()])
+    elif kind == "litres":
+        v = rng.choice([rng.randint(2, 90), rng.randint(20, 900) / 10])
+    elif kind == "version":
+        v = rng.choice([f"{rng.randint(0, 12)}.{rng.randint(0, 30)}", f"v{rng.randint(1, 9)}.{rng.randint(0, 9)}", f"{rng.randint(0, 9)}.{rng.randint(0, 9)}.{rng.randint(0, 20)}"])
+    elif kind == "source":
+        v = rng.choice([rng.choice(w.CODEWORD), w.name(rng).lower(), rng.choice(w.CODEWORD) + "-" + w.digits(rng, 2)])
     elif kind == "host":
         v = rng.choice([w.name(rng).lower(), rng.choice(w.CODEWORD), rng.choice(["web", "db", "node", "mail"]) + "-" + w.digits(rng, 2)])
     elif kind == "room":
@@ -151,7 +198,7 @@ def value(rng, kind):
     elif kind == "language":
         v = rng.choice(LANGUAGES)
     elif kind == "quoted":
-        v = rng.choice([w.name(rng), rng.choice(TITLES), rng.choice(w.THING), rng.choice(w.FOOD), rng.choice(TEXTS)])
+        v = rng.choice([w.name(rng), rng.choice(TITLES), w.phrase(rng), w.phrase(rng), w.thing(rng), rng.choice(w.FOOD), w.sentence(rng)])
     elif kind in ("tag", "target"):
         v = rng.choice([w.name(rng).lower(), rng.choice(w.CODEWORD), w.file(rng), w.name(rng).lower() + ".org"])
     elif kind == "number_code":
@@ -211,7 +258,11 @@ def request(rng, t):
             continue
         if spec["type"] == "boolean":
             yes = rng.random() < .6
-            parts.append((rng.choice(PARAMS[kind][3]) if yes else rng.choice(["but not by force", "gently"]), None, key))
+            said = key.replace("_", " ")
+            if not yes and rng.random() < .5:
+                values[key] = False
+                continue
+            parts.append((rng.choice(PARAMS[kind][3] + [said, f"it is {said}"]) if yes else rng.choice([f"not {said}", f"it is not {said}", f"but not {said}"]), None, key))
             values[key] = yes
             continue
         v = rng.choice(spec["enum"]) if "enum" in spec else value(rng, kind)
@@ -222,13 +273,19 @@ def request(rng, t):
     r = rng.random()
     if r < .12:
         text = f"{t['spoken']}:" if rng.random() < .6 else t["spoken"]
+    elif r < .3:
+        text = rng.choice(OPENING) + obj
     else:
         text = rng.choice(PREFIX) + (verb if rng.random() < .97 else "") + " " + obj
     if len(parts) > 1 and rng.random() < .25:
         rng.shuffle(parts)
-    spans = {}
+    spans, then = {}, None
+    if parts and rng.random() < .15 and parts[0][1] is not None and parts[0][0][:1] not in ":-":
+        text, then = "", text                          # what it is about comes last
     for form, v, key in parts:
-        text += "" if form.startswith(":") else rng.choice([" ", " ", " ", ", "])
+        text += "" if form.startswith(":") or not text else rng.choice([" ", " ", " ", ", "])
+        if then and spans:
+            text, then = text + then + " ", None
         if v is None:
             text += form
             continue
@@ -236,6 +293,8 @@ def request(rng, t):
         shown = json.dumps(v) if not isinstance(v, str) else v
         spans[key] = (len(text) + len(before), len(text) + len(before) + len(shown))
         text += before + shown + after
+    if then:
+        text += rng.choice([" ", ", ", ": "]) + then
     text += rng.choice(SUFFIX)
     lead = len(text) - len(text.lstrip())
     text = text.strip()

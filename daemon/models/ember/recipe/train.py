@@ -18,8 +18,9 @@ import torch
 import torch.nn.functional as F
 
 import rows as r
-from guides import guides
-from model import Ember, Shape, initialise
+from begin import initialise
+from guides import begins, guides
+from model import Ember, Shape
 from shards import Shards
 
 
@@ -60,6 +61,7 @@ def losses(model, b, with_guides):
     with torch.no_grad():
         right = logits.argmax(-1) == truth
         marks = {name: right[mark == code].float().mean() for code, name in NAMES.items()}
+        marks["sentence"] = right[begins(b)[kept]].float().mean()
         opening = (tokens[kept] == r.ASSISTANT) & (mark == r.PICK)
         marks["wrongly"] = (logits.argmax(-1)[opening] == model.refusal).float().mean()
     return main, guided, probes(model, b, states, found), marks, g.losses
@@ -87,7 +89,7 @@ def probes(model, b, states, found):
 
 def mix(part):
     """Which stage a batch is drawn from, by the part of the tokens that has been seen."""
-    points = [(0, (1, 0, 0)), (.1, (.85, .15, 0)), (.25, (.4, .5, .1)), (.5, (.1, .4, .5)), (.75, (.05, .15, .8)), (1.01, (0, 0, 1))]
+    points = [(0, (1, 0, 0)), (.06, (.9, .1, 0)), (.15, (.4, .5, .1)), (.35, (.1, .4, .5)), (.65, (.05, .15, .8)), (1.01, (0, 0, 1))]
     for (a, x), (z, y) in zip(points, points[1:]):
         if part < z:
             k = (part - a) / (z - a)
@@ -96,11 +98,19 @@ def mix(part):
 
 
 def optimisers_of(model, rate):
-    """Muon for the matrices of the blocks, AdamW for the rest at three tenths of the rate."""
-    matrices = [p for n, p in model.named_parameters() if n.startswith("blocks") and p.dim() == 2]
-    others = [p for n, p in model.named_parameters() if not (n.startswith("blocks") and p.dim() == 2)]
-    return [torch.optim.Muon(matrices, lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw", ns_steps=4),
-            torch.optim.AdamW(others, lr=rate * .3, betas=(.9, .98), weight_decay=0.0)]
+    """Muon for the matrices of the blocks, AdamW for the rest: embeddings are large and take large steps, what reads the last
+    state takes small ones."""
+    groups = {"matrices": [], "embed": [], "others": [], "output": []}
+    for n, p in model.named_parameters():
+        groups["matrices" if n.startswith("blocks") and p.dim() == 2 else n.split(".")[0] if n.split(".")[0] in groups else "others"].append(p)
+    return [torch.optim.Muon(groups["matrices"], lr=rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw", ns_steps=4),
+            torch.optim.AdamW(groups["embed"], lr=rate, betas=(.9, .98), weight_decay=0.0),
+            torch.optim.AdamW(groups["others"], lr=rate, betas=(.9, .98), weight_decay=0.0),
+            torch.optim.AdamW(groups["output"], lr=rate, betas=(.9, .98), weight_decay=0.0)]
+
+
+# Of the rate, in the order of the optimisers.
+PARTS_OF_RATE = (1, 1, .3, .15)
 
 
 @torch.no_grad()
@@ -171,8 +181,8 @@ def main():
             time.sleep(2)
             last = time.time()
         part = seen / total
-        rate = setting.rate * min(1, (step + 1) / 100) * (1 if part < .7 else max(.02, 1 - (part - .7) / .3))
-        for o, k in zip(optimisers, (1, .3)):
+        rate = setting.rate * min(1, (step + 1) / 100) * (1 if part < .5 else max(.02, 1 - (part - .5) / .5))
+        for o, k in zip(optimisers, PARTS_OF_RATE):
             for group in o.param_groups:
                 group["lr"] = rate * k
         shares = numpy.array([m if x.rows else 0 for m, x in zip(mix(part), stages)])
