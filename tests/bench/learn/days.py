@@ -44,7 +44,7 @@ def week(a, name, more):
 
 def answers(familiar, made, settings):
     """Right or not, question by question."""
-    return [bool(right) for statement, questions, value in made for question in questions for right in known(familiar, [(statement, [question], value)], settings)]
+    return [bool(right) for right in known(familiar, [(statement, [question], value) for statement, questions, value in made for question in questions], settings)]
 
 
 def main():
