@@ -56,8 +56,6 @@ def guides(b, layers):
     mask = hit[:, None, :] & right & (choice[:, :, None] | inner)
     g.add("choose", layers - 2, [2, 3], (choice * 3.0 + first * 3.0 + unit * 0.3) * mask.any(-1), mask=mask)
     g.add("sentence", 3, [1], (first & mask.any(-1)).float(), mask=mask)
-    # A value goes by what the tool tells of its key.
-    g.add("key", 3, [1], ((mark == r.VALUE) & (gold % 8 > 0)).float(), mask=right & inner & inside[:, None, :])
     mask = choice[:, :, None] & (again & (word > 0))[:, None, :] & (turn[:, :, None] == turn[:, None, :])
     g.add("vote", 3, [2, 3], mask.any(-1).float(), mask=mask)
     # What was asked for and is nowhere, for the refusals; where all was found, the control tokens.

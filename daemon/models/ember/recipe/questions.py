@@ -96,7 +96,7 @@ def inflected(other, word, base):
     return other
 
 
-def reword(text, meanings, rng, only, avoid, fixed=(), most=2):
+def reword(text, meanings, rng, only, avoid, fixed=(), most=1):
     """Says up to MOST words of TEXT in other words: those whose stems are in ONLY, by words whose stems are not in AVOID, and none
     in the FIXED spans. Returns the text, what each new stem stands for, and the spans where they are now."""
     places = [(m.start(), m.end()) for m in WORD.finditer(text) if not any(a < m.end() and m.start() < b for a, b in fixed)]

@@ -86,7 +86,7 @@ class Maker:
         whole, best = sum(lib.idf(s) for s in asked), lib.worth(asked, gold.unit_stems[unit])
         if whole < 0.35 or best < 0.55 * whole or any(lib.worth(asked, u) > 0.75 * best for i, u in enumerate(gold.unit_stems) if i != unit):
             return None
-        q, meant, _ = self.reworded(q, .5, gold.unit_stems[unit], [gold])
+        q, meant, _ = self.reworded(q, .33, gold.unit_stems[unit], [gold])
         if rng.random() < .3:                              # and with words that no passage has
             for _ in range(rng.choice([1, 1, 2])):
                 extra = questions.content(lib.any(rng).text)
@@ -133,9 +133,9 @@ class Maker:
             if others and rng.random() < .6:
                 near = notes.note(rng, kind[0], rng.sample(others, min(len(others), rng.choice([1, 1, 2]))), fact.subject)
                 pool.insert(0, self.as_chunk(near))
-            q, meant, _ = self.reworded(q, .35, gold.unit_stems[unit], [gold, *pool])
+            q, meant, _ = self.reworded(q, .25, gold.unit_stems[unit], [gold, *pool])
             return self.arranged(q, None, pool, max(self.count(), 2), 0, meant)
-        q, meant, _ = self.reworded(q, .35, gold.unit_stems[unit], [gold, *pool])
+        q, meant, _ = self.reworded(q, .25, gold.unit_stems[unit], [gold, *pool])
         return self.arranged(q, gold, pool, self.count(), unit, meant)
 
     def arranged(self, q, gold, pool, wanted, unit, meant):
@@ -234,7 +234,7 @@ class Maker:
             if not own:
                 continue
             text = " ".join(questions.vary(c.text[a:b], rng) for a, b in rng.sample(own, min(len(own), rng.choice([1, 2, 3]))))
-            text, s.meant, _ = self.reworded(text, .5, c.stems, passages)
+            text, s.meant, _ = self.reworded(text, .33, c.stems, passages)
             s.control(r.USER)
             s.read(self.plain(f"Find: {text}", r.AGAIN))
             s.control(r.END)
@@ -277,7 +277,7 @@ class Maker:
                 c.crumb = c.crumb.split(" > ")[0]
         asked = self.casual(rng.choice(first.questions))
         answered = f"[{rng.randint(1, 4)}] {first.sentence}." if rng.random() < .8 else f"{first.sentence} [{rng.randint(1, 4)}]"
-        q, meant, _ = self.reworded(q, .3, chunks[place].unit_stems[unit], chunks)
+        q, meant, _ = self.reworded(q, .25, chunks[place].unit_stems[unit], chunks)
         return self.grounded((q, chunks, place, unit, meant), [(asked, answered)])
 
     # ---- tools
@@ -296,7 +296,7 @@ class Maker:
             said, values, spans = tools.request(rng, offered[n])
             own, told = ({x for x, _, _ in questions.content(t)} for t in (self.told(offered[n]), " ".join(map(self.told, offered))))
             s.meant = {}
-            if rng.random() < .5:
+            if rng.random() < .33:
                 said, s.meant, moved = questions.reword(said, self.meanings, rng, own, told, list(spans.values()))
                 spans = dict(zip(spans, moved))
             s.control(r.USER)

@@ -33,7 +33,7 @@ class Setting:
 
 
 SETTINGS = {
-    "cpu": Setting(Shape(), 4096, 24),
+    "cpu": Setting(Shape(), 4096, 12),
     "gpu": Setting(Shape(dim=384, layers=8, heads=6, ffn=1024), 65536, 3000),
 }
 STAGES = ("short", "mixed", "full")
