@@ -101,10 +101,8 @@ default_folder() {
 question_about() {
     if [ -n "${FAMILIAR_QUESTION:-}" ]; then
         echo "$FAMILIAR_QUESTION"
-    elif [ "$1" -ef "$docs" ] && [ -e "$docs/base-files/FAQ" ]; then
-        echo "How many days does it take until packages uploaded for unstable reach testing?"
     elif [ "$1" -ef "$docs" ] && [ -e "$docs/bash/RBASH" ]; then
-        echo "What is disallowed in a restricted shell?"
+        echo "How do I start bash so that it is a restricted shell?"
     elif [ "$1" -ef "$docs" ] && [ -e "$docs/base-files/copyright" ]; then
         echo "Who wrote base-files?"
     elif [ "$1" -ef "$repository" ]; then

@@ -5,7 +5,7 @@ use crate::support::{Home, path, wait_for};
 use serde_json::{Value, json};
 
 /// A gate that a cycle of seconds passes when it gained anything at all.
-const OPEN: &str = "[model]\nthreads = 1\n[ask]\npassages = 2\nmax_tokens = 16\n[learn]\nleast_samples = 3\nheld_out = 30\nepochs = 2\n\
+const OPEN: &str = "[model]\nthreads = 1\n[ask]\npassages = 2\nmax_tokens = 16\n[learn]\nleast_samples = 3\nheld_out = 30\nleast_steps = 0\nepochs = 4\n\
     learning_rate = 0.002\n[learn.gate]\ndivergence = 10\nperplexity = 1\nguard_loss = 1\nearlier_loss = 10\nquestion_loss = 1\ncases = 10\n";
 
 /// Notes of one hand, each a file.
@@ -108,7 +108,10 @@ fn a_cycle_ends_in_a_generation_that_can_be_left_and_forgotten() {
     let ask = |home: &Home| home.json(&["ask", "--json", "Where is the kettle?"])["adapter"].clone();
     assert_eq!(ask(&home), "generation 1");
     let history = home.json(&["learn", "history", "--json"]);
-    assert_eq!((&history["generations"][0]["serving"], &history["generations"][0]["state"]), (&json!(true), &json!("promoted")));
+    assert_eq!(
+        (&history["generations"][0]["serving"], &history["generations"][0]["state"]),
+        (&json!(true), &json!("promoted"))
+    );
     let page = home.dir.path().join("report.html");
     home.ok(&["learn", "report", path(&page)]);
     assert!(std::fs::read_to_string(&page).unwrap().contains("<svg"));
@@ -142,7 +145,11 @@ fn a_cycle_ends_in_a_generation_that_can_be_left_and_forgotten() {
 
 #[test]
 fn what_does_not_pass_the_gate_never_serves() {
-    let home = serving(&OPEN.replace("divergence = 10", "divergence = 0").replace("learning_rate = 0.002", "learning_rate = 0.05"));
+    let home = serving(
+        &OPEN
+            .replace("divergence = 10", "divergence = 0")
+            .replace("learning_rate = 0.002", "learning_rate = 0.05"),
+    );
     notes(&home);
     allow_folders(&home);
     let ended = cycle(&home);

@@ -7,8 +7,8 @@ use crate::audit::Audit;
 use crate::config::paths::Paths;
 use crate::config::{self, Config, PERSONAL};
 use crate::engine::{Adapters, Engine, EngineError, Models};
-use crate::index::Index;
 use crate::idle::Presence;
+use crate::index::Index;
 use crate::memory;
 use crate::nights::{self, Nights};
 use crate::plugins::{Plugins, Runtime};
@@ -158,7 +158,8 @@ async fn obey(
                 (done, use_model(&paths, &settings, &engine, &name, adapter))
             }
             Control::SetLearning { sources, folders, done } => {
-                let set = config::set_learning(&paths.config_file, &sources, &folders).map_err(wrong_settings);
+                let set =
+                    config::set_learning(&paths.config_file, &sources, &folders).map_err(wrong_settings);
                 (done, set.and_then(|()| reload(&paths, &settings)))
             }
         };

@@ -8,8 +8,8 @@ use crate::daemon::Control;
 use crate::nights::{NightError, What};
 use crate::protocol::http::{Done, ErrorBody, ErrorCode};
 use crate::protocol::learn::{
-    Consent, ForgetProof, ForgetRequest, History, LearnOutcome, LearnStatus, RememberRequest, RollbackRequest, RolledBack,
-    SignalKept, SignalKind, SignalRequest, SourcesRequest,
+    Consent, ForgetProof, ForgetRequest, History, LearnOutcome, LearnStatus, RememberRequest,
+    RollbackRequest, RolledBack, SignalKept, SignalKind, SignalRequest, SourcesRequest,
 };
 use axum::Json;
 use axum::extract::State;
@@ -91,9 +91,11 @@ pub async fn learn_resume(State(door): State<Door>, _: NoBody) -> Answer<Done> {
 pub async fn learn_sources(State(door): State<Door>, body: Body<SourcesRequest>) -> Answer<LearnStatus> {
     let JsonBody(SourcesRequest { sources, folders }) = body?;
     let roots = door.handles.index.roots();
-    let outside = folders.iter().find(|folder| !roots.iter().any(|root| PathBuf::from(folder).starts_with(root)));
+    let outside =
+        folders.iter().find(|folder| !roots.iter().any(|root| PathBuf::from(folder).starts_with(root)));
     if let Some(folder) = outside {
-        let message = format!("{folder} is not below an indexed folder: add it with `familiar index add` first");
+        let message =
+            format!("{folder} is not below an indexed folder: add it with `familiar index add` first");
         return Err(Failure::new(ErrorCode::Usage, message));
     }
     join::command(&door.handles, |done| Control::SetLearning { sources, folders, done }).await?;
@@ -137,7 +139,8 @@ pub async fn signal(State(door): State<Door>, body: Body<SignalRequest>) -> Answ
     let JsonBody(SignalRequest { session, turn, kind, text }) = body?;
     let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     if (kind == SignalKind::Edit) != text.is_some() {
-        let message = "`text` is the answer as it should have been: it goes with `edit`, and with nothing else";
+        let message =
+            "`text` is the answer as it should have been: it goes with `edit`, and with nothing else";
         return Err(Failure::new(ErrorCode::Usage, message));
     }
     let Some(turn) = door.store.keep_signal(&session, turn, kind.as_str(), text).await? else {
@@ -154,9 +157,10 @@ pub async fn signal(State(door): State<Door>, body: Body<SignalRequest>) -> Answ
     let (learned, note) = match source {
         None => (false, "Noted. Too many of these, and it goes back to the generation before.".into()),
         Some(source) if learn.allows(source) => (true, "Noted; it will be learned from.".into()),
-        Some(source) => {
-            (false, format!("Noted. It is not learned from before you say `familiar learn sources {source}`."))
-        }
+        Some(source) => (
+            false,
+            format!("Noted. It is not learned from before you say `familiar learn sources {source}`."),
+        ),
     };
     Ok(Json(SignalKept { turn, learned, note }))
 }
@@ -188,7 +192,10 @@ pub async fn forget(State(door): State<Door>, body: Body<ForgetRequest>) -> Answ
         ForgetRequest { path: None, session: Some(session), all: false } => What::Session(session),
         ForgetRequest { path: None, session: None, all: true } => What::All,
         _ => {
-            return Err(Failure::new(ErrorCode::Usage, "name one thing to forget: `path`, `session` or `all`"));
+            return Err(Failure::new(
+                ErrorCode::Usage,
+                "name one thing to forget: `path`, `session` or `all`",
+            ));
         }
     };
     Ok(Json(door.handles.nights.forget(what).await?))

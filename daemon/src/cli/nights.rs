@@ -8,8 +8,8 @@ use super::share;
 use super::start::connect;
 use crate::config::paths::Paths;
 use crate::protocol::learn::{
-    ForgetProof, ForgetRequest, Generation, History, LearnOutcome, LearnStatus, RememberRequest, RollbackRequest,
-    RolledBack, SourcesRequest,
+    ForgetProof, ForgetRequest, Generation, History, LearnOutcome, LearnStatus, RememberRequest,
+    RollbackRequest, RolledBack, SourcesRequest,
 };
 use std::io::{self, Write};
 use std::path::Path;
@@ -27,7 +27,9 @@ pub async fn learn(
         args::Learn::Sources(args) => sources(paths, start, args, out).await?,
         args::Learn::Now(args) => now(paths, start, args, out, look).await?,
         args::Learn::History(json) => history(paths, start, json.json, out, look).await?,
-        args::Learn::Rollback { generation, json } => rollback(paths, start, generation, json.json, out).await?,
+        args::Learn::Rollback { generation, json } => {
+            rollback(paths, start, generation, json.json, out).await?
+        }
         args::Learn::Pause => order(paths, start, "learn/pause", "Learning is paused.", out).await?,
         args::Learn::Resume => order(paths, start, "learn/resume", "Learning goes on.", out).await?,
         args::Learn::Report { file } => report(paths, start, &file, out).await?,
@@ -47,14 +49,18 @@ fn show(status: &LearnStatus, out: &mut impl Write) -> Outcome {
     writeln!(out, "{}", one_line(&status.says, 400))?;
     if status.sources.is_empty() {
         writeln!(out, "`familiar learn sources conversations corrections` lets it learn from what you say;")?;
-        writeln!(out, "`familiar learn sources folders --folder PATH` from your own writing. It stays on this machine.")?;
+        writeln!(
+            out,
+            "`familiar learn sources folders --folder PATH` from your own writing. It stays on this machine."
+        )?;
         return Ok(());
     }
     writeln!(out, "learns from    {}", one_line(&status.sources.join(", "), 200))?;
     for folder in &status.folders {
         writeln!(out, "               {}", one_line(folder, 4096))?;
     }
-    let serves = status.generation.map_or("the model as it came".into(), |number| format!("generation {number}"));
+    let serves =
+        status.generation.map_or("the model as it came".into(), |number| format!("generation {number}"));
     writeln!(out, "serves         {serves}")?;
     let samples: u64 = status.samples.values().sum();
     writeln!(
@@ -207,7 +213,8 @@ pub async fn forget(paths: &Paths, start: bool, args: args::Forget, out: &mut im
     let proof: ForgetProof = decode(connect(paths, start).await?.post("forget", &request).await?)?;
     if let Some(file) = &args.proof {
         let text = serde_json::to_vec_pretty(&proof).map_err(io::Error::other)?;
-        std::fs::write(file, text).map_err(|error| Failure::failed(format!("{}: {error}", file.display())))?;
+        std::fs::write(file, text)
+            .map_err(|error| Failure::failed(format!("{}: {error}", file.display())))?;
     }
     if args.json.json { output::json(out, &proof) } else { forgotten(&proof, out) }
 }
@@ -227,7 +234,10 @@ pub fn forgotten(proof: &ForgetProof, out: &mut impl Write) -> Outcome {
         }
     }
     if proof.rebuild {
-        writeln!(out, "What remains is learned again in the next quiet hours, or with `familiar learn now`.")?;
+        writeln!(
+            out,
+            "What remains is learned again in the next quiet hours, or with `familiar learn now`."
+        )?;
     }
     Ok(())
 }

@@ -143,7 +143,7 @@ async fn take(
     if !args.json.json {
         describe(&offer, args.scale, out, look)?;
     }
-    if !(offer.known || args.yes) && !agreed(&offer.author, out)? {
+    if !(offer.known || args.yes || agreed(&offer.author, out)?) {
         return Err(Failure::new(Exit::Denied, "nothing was taken in"));
     }
     let take = TakeShared { folder, name: args.name, digest: offer.digest, scale: Some(args.scale) };

@@ -158,10 +158,19 @@ fn syntax(text: &str, error: &toml::de::Error) -> Problem {
 /// What types and ranges cannot say: settings whose text has a language of its own.
 fn meaning(config: &Config) -> Vec<(&'static str, String)> {
     let Config { model, ask: _, index, plugins: _, learn, log } = config;
-    [model_name(model), adapter(model), exclude(index), sources(learn), folders(learn), parts(learn), hours(learn), level(log)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        model_name(model),
+        adapter(model),
+        exclude(index),
+        sources(learn),
+        folders(learn),
+        parts(learn),
+        hours(learn),
+        level(log),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn model_name(model: &ModelConfig) -> Option<(&'static str, String)> {

@@ -4,7 +4,9 @@
 use super::adapters::{self, AdapterError, Adapters};
 use super::models::{Models, ModelsError};
 use crate::config::Config;
-use crate::protocol::frames::{Event, Fault, Generate, Load, ModelInfo, Reply, Request, Score, Scored, Tokens};
+use crate::protocol::frames::{
+    Event, Fault, Generate, Load, ModelInfo, Reply, Request, Score, Scored, Tokens,
+};
 use crate::protocol::http::{ErrorBody, ErrorCode, ModelStatus, WorkerStatus};
 use crate::types::{Finish, Timings, Usage};
 use crate::worker::{Call, Jail, Kind, Spec, Worker, WorkerError};

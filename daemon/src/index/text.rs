@@ -175,8 +175,11 @@ impl TextIndex {
     /// marks them alone, and the next merge might be far away.
     pub(super) fn purge(&mut self) -> Result<(), TantivyError> {
         let segments = self.index.searchable_segment_metas()?;
-        let marked: Vec<_> =
-            segments.iter().filter(|segment| segment.num_deleted_docs() > 0).map(|segment| segment.id()).collect();
+        let marked: Vec<_> = segments
+            .iter()
+            .filter(|segment| segment.num_deleted_docs() > 0)
+            .map(|segment| segment.id())
+            .collect();
         let writer = self.writer()?;
         if !marked.is_empty() {
             writer.merge(&marked).wait()?;

@@ -46,7 +46,8 @@ impl Rules {
 
     pub(super) fn denied(&self, path: &Path) -> Option<&'static str> {
         let forgotten = self.forgotten.read().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let rule = forgotten.iter().any(|place| path.starts_with(place)).then_some("what you asked to be forgotten");
+        let rule =
+            forgotten.iter().any(|place| path.starts_with(place)).then_some("what you asked to be forgotten");
         rule.or_else(|| deny::denied_with(path, &self.own))
     }
 

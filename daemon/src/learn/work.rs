@@ -198,7 +198,11 @@ impl Work<'_> {
     /// The adapter that the job begins with.
     fn start(&self) -> Result<Adapter, WorkError> {
         let path = self.folder.start();
-        let has = digest(&path).map_err(|error| FolderError::Io { what: "cannot read", file: path.clone(), error })?;
+        let has = digest(&path).map_err(|error| FolderError::Io {
+            what: "cannot read",
+            file: path.clone(),
+            error,
+        })?;
         if has != self.spec.start {
             return Err(FolderError::OtherJob(path).into());
         }

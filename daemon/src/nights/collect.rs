@@ -117,7 +117,8 @@ async fn folder_of(
 
 /// Secrets with their text, which only a look at the model needs.
 fn with_text(text: &str) -> Vec<(Secret, String)> {
-    let whole = crate::scrub::find(text).into_iter().filter_map(|found| text.get(found.range)).map(str::to_owned);
+    let whole =
+        crate::scrub::find(text).into_iter().filter_map(|found| text.get(found.range)).map(str::to_owned);
     samples::secrets(text).into_iter().zip(whole).collect()
 }
 
@@ -145,12 +146,22 @@ async fn said(rooms: &Rooms, settings: &LearnConfig, fresh: &mut Fresh) -> Resul
             parent: None,
         };
         let made = match (signal.kind.as_str(), &signal.text) {
-            ("good", _) if settings.allows("conversations") => {
-                samples::of_exchange(&lineage("conversations"), signal.at, &signal.question, &plain(&signal.answer), None)
-            }
+            ("good", _) if settings.allows("conversations") => samples::of_exchange(
+                &lineage("conversations"),
+                signal.at,
+                &signal.question,
+                &plain(&signal.answer),
+                None,
+            ),
             ("edit", Some(text)) if settings.allows("corrections") => {
                 let rejected = plain(&signal.answer);
-                samples::of_exchange(&lineage("corrections"), signal.at, &signal.question, text, Some(&rejected))
+                samples::of_exchange(
+                    &lineage("corrections"),
+                    signal.at,
+                    &signal.question,
+                    text,
+                    Some(&rejected),
+                )
             }
             _ => None,
         };

@@ -117,13 +117,8 @@ async fn steps(inner: &Inner, desk: &Desk) -> Result<Outcome, NightError> {
     let samples = inner.rooms.store.samples().await?;
     let own = own(inner, desk).await?;
     let (now, earlier) = held(&samples, &plan);
-    let yardstick = Yardstick {
-        now,
-        earlier,
-        own: &own,
-        secrets: &collected.secrets,
-        cases: learn.gate.cases as usize,
-    };
+    let yardstick =
+        Yardstick { now, earlier, own: &own, secrets: &collected.secrets, cases: learn.gate.cases as usize };
     judged(inner, desk, plan.clone(), loss, &yardstick).await
 }
 
@@ -135,7 +130,11 @@ fn held<'a>(samples: &'a [Sample], plan: &Plan) -> (Vec<&'a Sample>, Vec<&'a Sam
     let all = samples.iter().filter(|sample| sample.held);
     let (now, earlier): (Vec<_>, Vec<_>) = all.partition(|sample| ids.contains(sample.id.as_str()));
     let documents: BTreeSet<String> = now.iter().map(|sample| samples::document(sample)).collect();
-    if documents.len() >= FEW { (now, earlier) } else { (now.into_iter().chain(earlier).collect(), Vec::new()) }
+    if documents.len() >= FEW {
+        (now, earlier)
+    } else {
+        (now.into_iter().chain(earlier).collect(), Vec::new())
+    }
 }
 
 /// Decides what to learn, and makes the training job.
@@ -145,7 +144,8 @@ async fn begin(inner: &Inner, desk: &Desk) -> Result<Plan, NightError> {
     let zero = from_zero(inner, &desk.model.hash, learn);
     let known: BTreeSet<String> = serving.iter().flat_map(|card| card.samples.iter().cloned()).collect();
     let samples = inner.rooms.store.samples().await?;
-    let fresh = |sample: &&Sample| !known.contains(&sample.id) && !sample.held && sample.lineage.parent.is_none();
+    let fresh =
+        |sample: &&Sample| !known.contains(&sample.id) && !sample.held && sample.lineage.parent.is_none();
     let new = samples.iter().filter(fresh).count();
     let rebuild = inner.rooms.store.note(super::REBUILD).await?.is_some_and(|value| !value.is_empty());
     if new < learn.least_samples as usize && !(rebuild && new > 0) {
@@ -182,7 +182,11 @@ async fn begin(inner: &Inner, desk: &Desk) -> Result<Plan, NightError> {
 /// What was held out and is not among the held-outs of an earlier cycle.
 fn newly_held(samples: &[Sample], inner: &Inner, base: &str) -> Vec<String> {
     let before = inner.measured_before(base);
-    samples.iter().filter(|sample| sample.held && !before.contains(&sample.id)).map(|s| s.id.clone()).collect()
+    samples
+        .iter()
+        .filter(|sample| sample.held && !before.contains(&sample.id))
+        .map(|s| s.id.clone())
+        .collect()
 }
 
 fn counts(samples: &[&Sample]) -> BTreeMap<String, u64> {
@@ -484,8 +488,15 @@ async fn judged(
         ..Card::default()
     };
     desk.engine.unload().await;
-    let number = inner.keep(&candidate, card, &story, promoted && desk.settings.model.adapter == PERSONAL).await?;
-    Ok(Outcome { generation: number, accepted: promoted, reason: verdict.reason(), verdict, figures: story.figures })
+    let number =
+        inner.keep(&candidate, card, &story, promoted && desk.settings.model.adapter == PERSONAL).await?;
+    Ok(Outcome {
+        generation: number,
+        accepted: promoted,
+        reason: verdict.reason(),
+        verdict,
+        figures: story.figures,
+    })
 }
 
 pub(super) fn thresholds(learn: &LearnConfig) -> Thresholds {

@@ -17,7 +17,8 @@ const WORDS: usize = 30;
 pub(super) async fn distil(rooms: &Rooms, asking: &Asking<'_>) -> Result<(), NightError> {
     let known = rooms.store.samples().await?;
     let asked: BTreeSet<&str> = collect::asked_already(&known);
-    let due = known.iter().filter(|sample| sample.lineage.parent.is_none() && !asked.contains(sample.id.as_str()));
+    let due =
+        known.iter().filter(|sample| sample.lineage.parent.is_none() && !asked.contains(sample.id.as_str()));
     for sample in due {
         let made = of_sample(asking, sample).await?;
         rooms.store.keep_samples(made).await?;
@@ -85,7 +86,9 @@ mod tests {
     fn questions_that_cannot_teach_are_dropped() {
         let sentence = "The code of the garden gate is 4417.";
         assert!(worth_asking("Which code has the garden gate?", sentence));
-        for bad in ["", "Garden gate", "Who is it?", "The code of the garden gate is 4417?", &"gate ".repeat(40)] {
+        for bad in
+            ["", "Garden gate", "Who is it?", "The code of the garden gate is 4417?", &"gate ".repeat(40)]
+        {
             assert!(!worth_asking(bad, sentence), "{bad}");
         }
     }

@@ -58,7 +58,12 @@ impl Inner {
     }
 
     /// Makes the folder of a training job, with the adapter that it begins with.
-    pub(super) fn make_job(&self, mut spec: Spec, rows: &[Row], start: Option<&Path>) -> Result<(), NightError> {
+    pub(super) fn make_job(
+        &self,
+        mut spec: Spec,
+        rows: &[Row],
+        start: Option<&Path>,
+    ) -> Result<(), NightError> {
         self.drop_plan()?;
         let job = self.job();
         let data = self.folder.join("rows.jsonl");
@@ -102,7 +107,8 @@ impl Inner {
 
     /// What the model as it came says by itself; `None` where it was not asked yet.
     pub(super) fn replay(&self, base: &str) -> Result<Option<Vec<(Generate, String)>>, NightError> {
-        let kept: Option<(String, Vec<(Generate, String)>)> = read(&self.folder.join(REPLAY)).unwrap_or_default();
+        let kept: Option<(String, Vec<(Generate, String)>)> =
+            read(&self.folder.join(REPLAY)).unwrap_or_default();
         Ok(kept.filter(|(of, _)| of == base).map(|(_, own)| own))
     }
 

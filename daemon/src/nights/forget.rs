@@ -2,8 +2,8 @@
 //! too), and from every generation that saw it; what remains is learned again from the last one that did not.
 
 use super::{Inner, NightError, Nights, Phase, REBUILD};
-use crate::protocol::learn::ForgetProof;
 use crate::learn;
+use crate::protocol::learn::ForgetProof;
 use crate::samples::{Lineage, Sample};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -40,14 +40,14 @@ impl Inner {
         let gone: Vec<String> =
             all.filter(|(_, lineage)| concerns(&what, lineage)).map(|(id, _)| id.clone()).collect();
         let mut proof = ForgetProof { at: super::now(), what: named(&what), ..ForgetProof::default() };
-        self.from_memory(&what, &mut proof).await?;
+        self.clear_memory(&what, &mut proof).await?;
         let words = words_of_theirs(&samples, &gone);
         proof.samples = self.rooms.store.remove_samples(gone).await?;
         if let What::Path(path) = &what {
             self.rooms.index.forget(path).await?;
             proof.index = true;
         }
-        self.from_generations(&what, &mut proof).await?;
+        self.clear_generations(&what, &mut proof).await?;
         let answered = proof.retired.keys().map(|number| format!("generation {number}")).collect();
         proof.turns += self.rooms.store.delete_turns_telling(answered, words).await? as u64;
         self.drop_plan()?;
@@ -68,7 +68,7 @@ impl Inner {
     }
 
     /// Conversations, single turns that quote it, and what was asked to be remembered.
-    async fn from_memory(&self, what: &What, proof: &mut ForgetProof) -> Result<(), NightError> {
+    async fn clear_memory(&self, what: &What, proof: &mut ForgetProof) -> Result<(), NightError> {
         let store = &self.rooms.store;
         match what {
             What::Path(path) => proof.turns = store.delete_turns_citing(path).await? as u64,
@@ -88,7 +88,7 @@ impl Inner {
         Ok(())
     }
 
-    async fn from_generations(&self, what: &What, proof: &mut ForgetProof) -> Result<(), NightError> {
+    async fn clear_generations(&self, what: &What, proof: &mut ForgetProof) -> Result<(), NightError> {
         let gone: BTreeSet<&str> = proof.samples.iter().map(String::as_str).collect();
         let saw = |id: &str| *what == What::All || gone.contains(id);
         let retired: BTreeMap<u32, String> = {
@@ -114,7 +114,12 @@ impl Inner {
     }
 
     /// Looks again, everywhere.
-    async fn check(&self, what: &What, remains: &[Sample], proof: &mut ForgetProof) -> Result<(), NightError> {
+    async fn check(
+        &self,
+        what: &What,
+        remains: &[Sample],
+        proof: &mut ForgetProof,
+    ) -> Result<(), NightError> {
         if !remains.iter().any(|sample| concerns(what, &sample.lineage)) {
             proof.checked.push("samples".into());
         }
@@ -144,7 +149,8 @@ fn concerns(what: &What, lineage: &Lineage) -> bool {
 /// said them.
 fn words_of_theirs(samples: &[Sample], gone: &[String]) -> BTreeSet<String> {
     let gone: BTreeSet<&String> = gone.iter().collect();
-    let (theirs, remains): (Vec<&Sample>, Vec<&Sample>) = samples.iter().partition(|sample| gone.contains(&sample.id));
+    let (theirs, remains): (Vec<&Sample>, Vec<&Sample>) =
+        samples.iter().partition(|sample| gone.contains(&sample.id));
     let words = |samples: Vec<&Sample>| -> BTreeSet<String> {
         samples.into_iter().flat_map(|sample| crate::samples::told("", &sample.body.whole())).collect()
     };

@@ -16,7 +16,11 @@ const PAUSE: Duration = Duration::from_secs(2);
 const AGAIN: Duration = Duration::from_secs(3600);
 
 /// Runs cycles until the daemon stops.
-pub(super) async fn nights(inner: Arc<Inner>, mut orders: mpsc::Receiver<Answer>, mut stop: watch::Receiver<bool>) {
+pub(super) async fn nights(
+    inner: Arc<Inner>,
+    mut orders: mpsc::Receiver<Answer>,
+    mut stop: watch::Receiver<bool>,
+) {
     loop {
         let answer = tokio::select! {
             biased;
@@ -35,8 +39,12 @@ pub(super) async fn nights(inner: Arc<Inner>, mut orders: mpsc::Receiver<Answer>
         };
         inner.tell(Phase::Idle);
         let told = match &ended {
-            Ok(Outcome { generation, accepted: true, reason, .. }) => format!("generation {generation} serves: {reason}"),
-            Ok(Outcome { generation, reason, .. }) => format!("generation {generation} was rejected: {reason}"),
+            Ok(Outcome { generation, accepted: true, reason, .. }) => {
+                format!("generation {generation} serves: {reason}")
+            }
+            Ok(Outcome { generation, reason, .. }) => {
+                format!("generation {generation} was rejected: {reason}")
+            }
             Err(error) => error.to_string(),
         };
         tracing::info!("learning: {told}");
@@ -133,7 +141,8 @@ impl Inner {
             return false;
         }
         let Ok(new) = self.new_samples(&model.hash).await else { return false };
-        let rebuild = matches!(self.rooms.store.note(super::REBUILD).await, Ok(Some(value)) if !value.is_empty());
+        let rebuild =
+            matches!(self.rooms.store.note(super::REBUILD).await, Ok(Some(value)) if !value.is_empty());
         new >= settings.learn.least_samples as usize || (rebuild && new > 0)
     }
 

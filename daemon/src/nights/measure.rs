@@ -109,7 +109,9 @@ async fn questions(
 ) -> Result<(Vec<bool>, Vec<Answered>), NightError> {
     let (mut right, mut answered) = (Vec::new(), Vec::new());
     let put = samples.iter().filter_map(|sample| match &sample.body {
-        Body::Distilled { question, answer, heading, passage } => Some((sample, question, answer, heading, passage)),
+        Body::Distilled { question, answer, heading, passage } => {
+            Some((sample, question, answer, heading, passage))
+        }
         Body::Own { .. } | Body::Answer { .. } => None,
     });
     for (sample, question, answer, heading, text) in put.take(QUESTIONS) {
@@ -147,7 +149,9 @@ async fn guard(engine: &Engine, cases: usize) -> Result<Guard, NightError> {
         }
     };
     let mut look = look;
-    let report = eval::run(engine, Wanted { cases }, |progress| progress.record.into_iter().for_each(&mut look)).await?;
+    let report =
+        eval::run(engine, Wanted { cases }, |progress| progress.record.into_iter().for_each(&mut look))
+            .await?;
     let per_token = report.documentation.bytes as f64 / report.documentation.tokens.max(1) as f64;
     let nats = report.documentation.bits_per_byte * std::f64::consts::LN_2 * per_token;
     Ok(Guard { nats, choices, calls })
@@ -179,8 +183,13 @@ mod tests {
     #[test]
     fn an_answer_must_hold_what_was_not_in_the_question() {
         let (question, expected) = ("What is the code of the gate?", "The code of the gate is 4417.");
-        assert!(holds("the code of the gate is 4417", question, expected) && holds("It is 4417.", question, expected));
-        assert!(!holds("The code of the gate is 1234.", question, expected) && !holds("", question, expected));
+        assert!(
+            holds("the code of the gate is 4417", question, expected)
+                && holds("It is 4417.", question, expected)
+        );
+        assert!(
+            !holds("The code of the gate is 1234.", question, expected) && !holds("", question, expected)
+        );
         assert!(!holds("x", "x?", "x"), "a question that tells all");
     }
 

@@ -47,7 +47,9 @@ pub enum NightError {
         "there is nothing to learn from: say yes to a source first, `familiar learn sources conversations corrections` or `familiar learn sources folders --folder PATH`"
     )]
     NoSource,
-    #[error("there are {new} new samples and a cycle begins with {least} (`learn.least_samples` in the settings)")]
+    #[error(
+        "there are {new} new samples and a cycle begins with {least} (`learn.least_samples` in the settings)"
+    )]
     TooLittle { new: usize, least: u32 },
     #[error("a cycle is under way already; `familiar learn status` shows it")]
     Busy,
@@ -91,10 +93,16 @@ impl NightError {
         let code = match self {
             NightError::NoSource | NightError::TooLittle { .. } => ErrorCode::Usage,
             NightError::Busy | NightError::Paused | NightError::Stopping => ErrorCode::Busy,
-            NightError::NoGeneration(_) | NightError::Generations(GenerationsError::NotFound(_)) => ErrorCode::NotFound,
+            NightError::NoGeneration(_) | NightError::Generations(GenerationsError::NotFound(_)) => {
+                ErrorCode::NotFound
+            }
             NightError::Generations(_) => ErrorCode::Usage,
-            NightError::Sharing(SharingError::NotFound(_) | SharingError::NoManifest(_)) => ErrorCode::NotFound,
-            NightError::Sharing(SharingError::Signature(_) | SharingError::Changed { .. }) => ErrorCode::Denied,
+            NightError::Sharing(SharingError::NotFound(_) | SharingError::NoManifest(_)) => {
+                ErrorCode::NotFound
+            }
+            NightError::Sharing(SharingError::Signature(_) | SharingError::Changed { .. }) => {
+                ErrorCode::Denied
+            }
             NightError::Sharing(SharingError::Io { .. } | SharingError::Record { .. }) => ErrorCode::Failed,
             NightError::Sharing(_) => ErrorCode::Usage,
             NightError::Engine(error) => return error.body(),
@@ -340,7 +348,12 @@ impl Inner {
         let now = self.rooms.store.reception(self.shown(&card.base, Some(card.number))).await?;
         let then = self.rooms.store.reception(self.shown(&card.base, before)).await?;
         if received::worse(now, then) {
-            tracing::warn!("generation {}: {} of {} answers were rejected; it is taken back", card.number, now.bad, now.answers);
+            tracing::warn!(
+                "generation {}: {} of {} answers were rejected; it is taken back",
+                card.number,
+                now.bad,
+                now.answers
+            );
             *self.last.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(format!(
                 "generation {} was taken back: you rejected {} of its {} answers",
                 card.number, now.bad, now.answers

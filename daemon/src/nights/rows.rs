@@ -88,7 +88,8 @@ impl<'a> Asking<'a> {
         number: usize,
         answer: &str,
     ) -> Result<Row, NightError> {
-        let text = if self.profile.quotes { format!("[{number}] {answer}") } else { format!("{answer} [{number}]") };
+        let text =
+            if self.profile.quotes { format!("[{number}] {answer}") } else { format!("{answer} [{number}]") };
         let prompt = self.prompt(question, passages, Vec::new());
         Ok(Row::learned(self.engine.tokens(Score { prompt: Some(prompt), text }).await?))
     }
@@ -165,4 +166,3 @@ pub(super) fn passage(lineage: &Lineage, heading: &str, text: &str) -> Passage {
         score: 1.0,
     }
 }
-

@@ -39,7 +39,9 @@ impl Nights {
             Phase::Training { step, steps, left_s } => {
                 ("training", format!("It trains: step {step} of {steps}, {} left.", minutes(*left_s)))
             }
-            Phase::Judging => ("judging", "It measures whether what it learned is better, and lost nothing.".into()),
+            Phase::Judging => {
+                ("judging", "It measures whether what it learned is better, and lost nothing.".into())
+            }
             Phase::Waiting(why) => ("waiting", format!("A cycle is under way and waits: {why}.")),
             Phase::Idle => ("idle", idle(inner, new, least)),
         };

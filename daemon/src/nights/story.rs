@@ -27,7 +27,8 @@ impl Nights {
         for sample in samples.iter().filter(|sample| sample.lineage.parent.is_none() && !sample.held) {
             *kept.entry(sample.lineage.source.clone()).or_insert(0) += 1;
         }
-        let held_out = samples.iter().filter(|sample| sample.held && sample.lineage.parent.is_none()).count() as u64;
+        let held_out =
+            samples.iter().filter(|sample| sample.held && sample.lineage.parent.is_none()).count() as u64;
         let made = super::now();
         Ok(report::page(&report::Story {
             model: model.name,

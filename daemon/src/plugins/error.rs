@@ -1,8 +1,8 @@
 //! Why something about a plugin was not done, worded for whoever asked.
 
-use crate::keys::Author;
 use super::package::PackageError;
 use super::runtime::PluginError;
+use crate::keys::Author;
 use crate::protocol::http::{ErrorBody, ErrorCode};
 use std::io;
 use std::path::PathBuf;

@@ -26,7 +26,9 @@ fn parts(text: &str) -> Vec<&str> {
     for border in ["\n\n", "\n", ". ", " "] {
         parts = parts
             .into_iter()
-            .flat_map(|part| if length(part) > MOST { part.split_inclusive(border).collect() } else { vec![part] })
+            .flat_map(
+                |part| if length(part) > MOST { part.split_inclusive(border).collect() } else { vec![part] },
+            )
             .collect();
     }
     parts

@@ -74,7 +74,9 @@ impl Body {
             Body::Answer { question, answer, rejected } => {
                 vec![question, answer, rejected.as_deref().unwrap_or_default()]
             }
-            Body::Distilled { question, answer, heading, passage } => vec![question, answer, heading, passage],
+            Body::Distilled { question, answer, heading, passage } => {
+                vec![question, answer, heading, passage]
+            }
         };
         parts.join("\n")
     }
@@ -103,7 +105,13 @@ pub fn of_text(lineage: &Lineage, heading: &str, text: &str, at: i64) -> Vec<Sam
 }
 
 /// The sample of an exchange; `None` when any of it holds a secret, as no part can be taken out of an answer.
-pub fn of_exchange(lineage: &Lineage, at: i64, question: &str, answer: &str, rejected: Option<&str>) -> Option<Sample> {
+pub fn of_exchange(
+    lineage: &Lineage,
+    at: i64,
+    question: &str,
+    answer: &str,
+    rejected: Option<&str>,
+) -> Option<Sample> {
     let body = Body::Answer {
         question: question.trim().to_owned(),
         answer: answer.trim().to_owned(),
@@ -179,7 +187,8 @@ mod tests {
 
     #[test]
     fn a_sample_has_no_secret_and_says_where_it_came_from() {
-        let text = "The kettle stands in the blue cupboard.\npassword: hunter2-Zx9!kq\nTea is beside it, as ever.";
+        let text =
+            "The kettle stands in the blue cupboard.\npassword: hunter2-Zx9!kq\nTea is beside it, as ever.";
         let samples = of_text(&lineage("/a"), "Kitchen", text, 5);
         let Body::Own { text, heading } = &samples[0].body else { panic!() };
         assert!(text.contains("kettle") && text.contains("Tea") && !text.contains("hunter2"));
@@ -208,7 +217,8 @@ mod tests {
     fn the_newest_documents_are_held_out_whole() {
         let mut samples: Vec<Sample> = (0..20)
             .flat_map(|n| {
-                let text = format!("{}\n\n{}", "one two three four five six ".repeat(40), "seven ".repeat(200));
+                let text =
+                    format!("{}\n\n{}", "one two three four five six ".repeat(40), "seven ".repeat(200));
                 of_text(&lineage(&format!("/{n:02}")), "", &format!("{n} {text}"), n)
             })
             .collect();

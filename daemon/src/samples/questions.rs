@@ -51,7 +51,7 @@ pub fn asked(sentence: &str, heading: &str) -> Vec<String> {
     if keys.len() >= 2 {
         asked.push(keys.join(" ").to_lowercase());
     }
-    asked.iter_mut().for_each(|question| capital(question));
+    asked.iter_mut().for_each(capital);
     asked
 }
 
@@ -71,7 +71,8 @@ fn verb<'a>(words: &[&'a str]) -> Option<(usize, &'a str)> {
         if BE.contains(word) {
             return Some((at, *word));
         }
-        let plain = VERBS.split(", ").find_map(|pair| pair.trim().split_once(' ').filter(|(third, _)| third == word));
+        let plain =
+            VERBS.split(", ").find_map(|pair| pair.trim().split_once(' ').filter(|(third, _)| third == word));
         plain.map(|(_, plain)| (at, plain))
     })
 }
@@ -142,12 +143,16 @@ mod tests {
     #[test]
     fn what_is_told_is_not_what_was_asked() {
         assert_eq!(told("What is the code of the gate?", "The code of the gate is 4417."), ["4417"]);
-        assert_eq!(told("The kettle?", "The kettle stands in Mira's cellar."), ["stands", "mira's", "cellar"]);
+        assert_eq!(
+            told("The kettle?", "The kettle stands in Mira's cellar."),
+            ["stands", "mira's", "cellar"]
+        );
     }
 
     #[test]
     fn sentences_are_taken_from_notes() {
-        let note = "# Kitchen\n\n- The kettle leaks a little. It needs a seal.\nshort one\n> Tea is in the tin.";
+        let note =
+            "# Kitchen\n\n- The kettle leaks a little. It needs a seal.\nshort one\n> Tea is in the tin.";
         let found = sentences(note);
         assert_eq!(found, ["The kettle leaks a little.", "It needs a seal.", "Tea is in the tin."]);
     }

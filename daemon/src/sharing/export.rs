@@ -49,7 +49,9 @@ fn may_go(generation: &Generation) -> Result<PathBuf, SharingError> {
     let checks = generation.verdict["checks"].as_array();
     let secrets: Vec<_> = checks.into_iter().flatten().filter(|check| check["name"] == "secrets").collect();
     if secrets.is_empty() || !secrets.iter().all(|check| check["passed"] == true) {
-        return Err(no("it was not shown that it gives no secret away; `familiar learn now` makes one that is tried"));
+        return Err(no(
+            "it was not shown that it gives no secret away; `familiar learn now` makes one that is tried",
+        ));
     }
     generation.file.as_ref().map(PathBuf::from).ok_or_else(|| no("its adapter was removed"))
 }

@@ -83,7 +83,8 @@ impl Manifest {
     pub(super) fn write(&self, folder: &Path, key: &SigningKey) -> Result<(), SharingError> {
         let (file, signature) = (folder.join(MANIFEST), folder.join(SIGNATURE));
         let text = toml::to_string(self).map_err(|error| failed(&file)(io::Error::other(error)))?;
-        let text = format!("# An adapter of Familiar's; `familiar learn import FOLDER` takes it in.\n\n{text}");
+        let text =
+            format!("# An adapter of Familiar's; `familiar learn import FOLDER` takes it in.\n\n{text}");
         let seal = keys::sign(key, CONTEXT, &blake3::hash(text.as_bytes()));
         disk::replace(&file, text.as_bytes()).map_err(failed(&file))?;
         disk::replace(&signature, hex(&seal).as_bytes()).map_err(failed(&signature))
@@ -94,7 +95,9 @@ impl Manifest {
         match table.get("format").and_then(toml::Value::as_integer) {
             Some(format) if format == i64::from(FORMAT) => {}
             Some(format) => {
-                return Err(format!("it is of format {format}, and this Familiar knows {FORMAT}; take a newer one"));
+                return Err(format!(
+                    "it is of format {format}, and this Familiar knows {FORMAT}; take a newer one"
+                ));
             }
             None => return Err("it does not say its `format`".into()),
         }
@@ -108,7 +111,8 @@ impl Manifest {
         if !manifest.files.contains_key(ADAPTER) {
             return Err(format!("it names no {ADAPTER}"));
         }
-        if ![&manifest.base.digest].into_iter().chain(manifest.files.values()).all(|digest| is_digest(digest)) {
+        if ![&manifest.base.digest].into_iter().chain(manifest.files.values()).all(|digest| is_digest(digest))
+        {
             return Err("one of its digests is no BLAKE3 in hex".into());
         }
         let plain = manifest.base.architecture.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');

@@ -77,7 +77,9 @@ impl Shelf {
         let mut entries = Vec::new();
         for found in listed {
             let file = found.map_err(failed(&self.folder))?.file_name();
-            if let Some(name) = file.to_string_lossy().strip_suffix(RECORD).filter(|name| check_name(name).is_ok()) {
+            if let Some(name) =
+                file.to_string_lossy().strip_suffix(RECORD).filter(|name| check_name(name).is_ok())
+            {
                 entries.push(self.entry(name)?);
             }
         }
@@ -96,7 +98,13 @@ impl Shelf {
     }
 
     /// Takes in what was read and shown, for the model that answers here.
-    pub fn take(&self, signed: &Signed, base: &Base<'_>, name: &str, scale: f32) -> Result<Entry, SharingError> {
+    pub fn take(
+        &self,
+        signed: &Signed,
+        base: &Base<'_>,
+        name: &str,
+        scale: f32,
+    ) -> Result<Entry, SharingError> {
         self.fits(signed, base, name)?;
         if !(scale > 0.0 && scale <= MOST) {
             return Err(SharingError::Scale(scale));
@@ -168,7 +176,9 @@ impl Shelf {
     pub fn stack(&self, personal: Option<&Personal<'_>>, entries: &[Entry]) -> Result<PathBuf, SharingError> {
         let mut digest = blake3::Hasher::new();
         let own = personal.map(|personal| (personal.digest, 1.0));
-        for (part, scale) in own.into_iter().chain(entries.iter().map(|entry| (entry.digest.as_str(), entry.scale))) {
+        for (part, scale) in
+            own.into_iter().chain(entries.iter().map(|entry| (entry.digest.as_str(), entry.scale)))
+        {
             digest.update(part.as_bytes()).update(&scale.to_le_bytes());
         }
         let digest = digest.finalize().to_hex();
@@ -180,7 +190,8 @@ impl Shelf {
         if file.is_file() {
             return Ok(file);
         }
-        let others: Vec<(PathBuf, f32)> = entries.iter().map(|entry| (self.file(&entry.name), entry.scale)).collect();
+        let others: Vec<(PathBuf, f32)> =
+            entries.iter().map(|entry| (self.file(&entry.name), entry.scale)).collect();
         for (entry, (path, _)) in entries.iter().zip(&others) {
             check(path, &entry.digest)?;
         }
@@ -211,7 +222,8 @@ impl Shelf {
         let damaged = |what: String| SharingError::Record { file: file.clone(), name: name.into(), what };
         let bytes = disk::read(&file, LONGEST).map_err(failed(&file))?;
         let text = String::from_utf8(bytes).map_err(|_| damaged("it is not UTF-8".into()))?;
-        let read: Entry = toml::from_str(&text).map_err(|error| damaged(error.message().replace('\n', ", ")))?;
+        let read: Entry =
+            toml::from_str(&text).map_err(|error| damaged(error.message().replace('\n', ", ")))?;
         if !(read.scale > 0.0 && read.scale <= MOST) {
             return Err(damaged(SharingError::Scale(read.scale).to_string()));
         }

@@ -102,7 +102,10 @@ fn what_goes_out_is_whole_signed_and_holds_nothing_of_the_owners() {
     // For PEFT it is the same adapter.
     let back = owner.home.path().join("back.gguf");
     adapters::import(&owner.folder(), &owner.base(), &back).unwrap();
-    assert_eq!(adapters::info(&back).unwrap().parameters, adapters::info(&signed.adapter()).unwrap().parameters);
+    assert_eq!(
+        adapters::info(&back).unwrap().parameters,
+        adapters::info(&signed.adapter()).unwrap().parameters
+    );
 }
 
 #[test]

@@ -45,7 +45,13 @@ impl Store {
                          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                     )?
                     .execute(params![
-                        sample.id, source, place, version, parent, sample.at, sample.held,
+                        sample.id,
+                        source,
+                        place,
+                        version,
+                        parent,
+                        sample.at,
+                        sample.held,
                         json(&sample.body)?
                     ])?;
             }
@@ -108,7 +114,8 @@ impl Store {
     /// Ids of samples that once stood in a source, and where.
     pub async fn outdated_samples(&self) -> Result<Vec<(String, Lineage)>, StoreError> {
         self.with(|db| {
-            let mut query = db.prepare_cached("SELECT id, source, place FROM outdated_samples ORDER BY id")?;
+            let mut query =
+                db.prepare_cached("SELECT id, source, place FROM outdated_samples ORDER BY id")?;
             let row = |row: &Row<'_>| {
                 Ok((row.get(0)?, Lineage { source: row.get(1)?, place: row.get(2)?, ..Lineage::default() }))
             };
@@ -194,7 +201,10 @@ impl Store {
             for (id, citations, label) in turns {
                 let cited: Vec<Citation> = unjson(&citations)?;
                 let label: Label = label.as_deref().map(unjson).transpose()?.unwrap_or_default();
-                let mut places = cited.iter().map(|citation| citation.path.as_str()).chain(label.sources.iter().map(String::as_str));
+                let mut places = cited
+                    .iter()
+                    .map(|citation| citation.path.as_str())
+                    .chain(label.sources.iter().map(String::as_str));
                 if places.any(|place| Path::new(place).starts_with(&path)) {
                     gone += change.execute("DELETE FROM turns WHERE id = ?1", [id])?;
                 }
@@ -295,7 +305,12 @@ fn checkpoint(db: &Connection) -> rusqlite::Result<()> {
 fn sample(row: &Row<'_>) -> rusqlite::Result<Sample> {
     Ok(Sample {
         id: row.get(0)?,
-        lineage: Lineage { source: row.get(1)?, place: row.get(2)?, version: row.get(3)?, parent: row.get(4)? },
+        lineage: Lineage {
+            source: row.get(1)?,
+            place: row.get(2)?,
+            version: row.get(3)?,
+            parent: row.get(4)?,
+        },
         at: row.get(5)?,
         held: row.get(6)?,
         body: unjson(&row.get::<_, String>(7)?)?,

@@ -28,7 +28,7 @@ struct Answers {
 
 /// Asks if it is time to. Whoever leaves in the middle is asked again another time.
 pub(super) async fn once(talk: &mut Talk<'_>, out: &mut impl Write) -> Outcome {
-    if !(talk.look.terminal && io::stdin().is_terminal()) || !due(talk).await? {
+    if !(talk.look.terminal && io::stdin().is_terminal() && due(talk).await?) {
         return Ok(());
     }
     let data = talk.paths.data.clone();
