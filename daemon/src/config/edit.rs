@@ -11,11 +11,7 @@ use toml_edit::{DocumentMut, Item, Table, Value};
 /// Sets `model.name` and `model.adapter`, making the file and its folder where they are absent. An
 /// adapter that stays as it is leaves no line.
 pub fn set_model(file: &Path, name: &str, adapter: &str) -> Result<(), ConfigError> {
-    let old = match read(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(ConfigError::Read { file: file.to_owned(), error }),
-    };
+    let old = text(file)?;
     let before = parse(file, &old)?.config.model.adapter;
     let written = |error| ConfigError::Write { file: file.to_owned(), error };
     let mut new = with(&old, "model", "name", name.into()).map_err(written)?;
@@ -28,11 +24,7 @@ pub fn set_model(file: &Path, name: &str, adapter: &str) -> Result<(), ConfigErr
 
 /// Sets `learn.sources` and `learn.folders`: what the owner said yes to.
 pub fn set_learning(file: &Path, sources: &[String], folders: &[String]) -> Result<(), ConfigError> {
-    let old = match read(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(ConfigError::Read { file: file.to_owned(), error }),
-    };
+    let old = text(file)?;
     parse(file, &old)?;
     let written = |error| ConfigError::Write { file: file.to_owned(), error };
     let list = |items: &[String]| Value::Array(items.iter().map(String::as_str).collect());
@@ -40,6 +32,15 @@ pub fn set_learning(file: &Path, sources: &[String], folders: &[String]) -> Resu
     let new = with(&new, "learn", "folders", list(folders)).map_err(written)?;
     parse(file, &new)?;
     replace(file, new.as_bytes()).map_err(written)
+}
+
+/// What the file says; an absent one says nothing.
+fn text(file: &Path) -> Result<String, ConfigError> {
+    match read(file) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(ConfigError::Read { file: file.to_owned(), error }),
+    }
 }
 
 /// `text` with one setting changed or added. The value's own trailing comment stays.

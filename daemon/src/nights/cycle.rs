@@ -119,7 +119,7 @@ async fn steps(inner: &Inner, desk: &Desk) -> Result<Outcome, NightError> {
     let (now, earlier) = held(&samples, &plan);
     let yardstick =
         Yardstick { now, earlier, own: &own, secrets: &collected.secrets, cases: learn.gate.cases as usize };
-    judged(inner, desk, plan.clone(), loss, &yardstick).await
+    judged(inner, desk, &plan, loss, &yardstick).await
 }
 
 /// What the candidate is measured with: the held-outs of this cycle, and those of earlier ones. Few documents say little, so
@@ -143,12 +143,8 @@ async fn begin(inner: &Inner, desk: &Desk) -> Result<Plan, NightError> {
     let serving = inner.serving(&desk.model.hash);
     let zero = from_zero(inner, &desk.model.hash, learn);
     let known: BTreeSet<String> = serving.iter().flat_map(|card| card.samples.iter().cloned()).collect();
-    let samples = inner.rooms.store.samples().await?;
-    let fresh =
-        |sample: &&Sample| !known.contains(&sample.id) && !sample.held && sample.lineage.parent.is_none();
-    let new = samples.iter().filter(fresh).count();
-    let rebuild = inner.rooms.store.note(super::REBUILD).await?.is_some_and(|value| !value.is_empty());
-    if new < learn.least_samples as usize && !(rebuild && new > 0) {
+    let new = inner.new_samples(&desk.model.hash).await?;
+    if !inner.enough(new, learn).await? {
         return Err(NightError::TooLittle { new, least: learn.least_samples });
     }
     inner.tell(Phase::Distilling);
@@ -435,7 +431,7 @@ async fn train(inner: &Inner, desk: &Desk) -> Result<Vec<(u64, f32)>, NightError
 async fn judged(
     inner: &Inner,
     desk: &Desk,
-    plan: Plan,
+    plan: &Plan,
     loss: Vec<(u64, f32)>,
     yardstick: &Yardstick<'_>,
 ) -> Result<Outcome, NightError> {

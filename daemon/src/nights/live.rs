@@ -2,6 +2,7 @@
 //! and goes on with it when they have been quiet again.
 
 use super::{Answer, Inner, NightError, Outcome, Phase, cycle};
+use crate::config::LearnConfig;
 use crate::idle::{Conditions, hindrance};
 use std::path::Path;
 use std::sync::Arc;
@@ -141,9 +142,12 @@ impl Inner {
             return false;
         }
         let Ok(new) = self.new_samples(&model.hash).await else { return false };
-        let rebuild =
-            matches!(self.rooms.store.note(super::REBUILD).await, Ok(Some(value)) if !value.is_empty());
-        new >= settings.learn.least_samples as usize || (rebuild && new > 0)
+        self.enough(new, &settings.learn).await.unwrap_or(false)
+    }
+
+    /// Whether so many new samples are worth a cycle: after something was forgotten, any are.
+    pub(super) async fn enough(&self, new: usize, learn: &LearnConfig) -> Result<bool, NightError> {
+        Ok(new >= learn.least_samples as usize || (new > 0 && self.noted(super::REBUILD).await?))
     }
 
     /// Samples that what serves has not seen.

@@ -139,7 +139,7 @@ struct Guard {
 /// The fixed cases that every model is measured with.
 async fn guard(engine: &Engine, cases: usize) -> Result<Guard, NightError> {
     let (mut choices, mut calls) = (Vec::new(), Vec::new());
-    let look = |record: &Record| {
+    let mut look = |record: &Record| {
         for (skill, right) in &record.right {
             match *skill {
                 "cites" | "unknown" => choices.push(*right),
@@ -148,7 +148,6 @@ async fn guard(engine: &Engine, cases: usize) -> Result<Guard, NightError> {
             }
         }
     };
-    let mut look = look;
     let report =
         eval::run(engine, Wanted { cases }, |progress| progress.record.into_iter().for_each(&mut look))
             .await?;

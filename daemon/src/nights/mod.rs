@@ -268,7 +268,12 @@ impl Inner {
     }
 
     async fn paused(&self) -> Result<bool, NightError> {
-        Ok(self.rooms.store.note(PAUSED).await?.is_some_and(|value| !value.is_empty()))
+        self.noted(PAUSED).await
+    }
+
+    /// Whether a note of this name is set; an empty one is not.
+    async fn noted(&self, key: &str) -> Result<bool, NightError> {
+        Ok(self.rooms.store.note(key).await?.is_some_and(|value| !value.is_empty()))
     }
 
     fn generations(&self) -> MutexGuard<'_, Generations> {

@@ -160,8 +160,7 @@ impl Store {
         self.with(move |db| {
             let found = db.execute("DELETE FROM sessions WHERE id = ?1", [session])? > 0;
             if found {
-                // What was deleted still stands in the log until it is written back.
-                db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+                samples::checkpoint(db)?;
             }
             Ok(found)
         })

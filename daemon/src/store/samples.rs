@@ -298,7 +298,7 @@ impl Store {
 }
 
 /// What was deleted still stands in the log until it is written back.
-fn checkpoint(db: &Connection) -> rusqlite::Result<()> {
+pub(super) fn checkpoint(db: &Connection) -> rusqlite::Result<()> {
     db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
 
