@@ -36,8 +36,8 @@ pub async fn bench_model(paths: &Paths, args: args::BenchModel, out: &mut impl W
     let mut bar = Bar::new();
     let mut written = Ok(());
     let report = eval::run(&engine, Wanted { cases: args.cases as usize }, |progress| {
-        if let (Some(answers), Some(record), Ok(())) = (&mut answers, progress.record, &written) {
-            written = serde_json::to_string(record)
+        if let (Some(answers), Ok(())) = (&mut answers, &written) {
+            written = serde_json::to_string(progress.record)
                 .map_err(io::Error::other)
                 .and_then(|line| writeln!(answers, "{line}"));
         }

@@ -6,6 +6,7 @@ mod cases;
 mod judge;
 mod score;
 
+pub use cases::edition;
 pub use score::Rate;
 
 use crate::agent::{Action, Agent, Answer, Input, Profile};
@@ -66,6 +67,13 @@ pub struct Documentation {
     pub tokens: u64,
 }
 
+impl Documentation {
+    /// Nats a token, of which the exponential is the perplexity.
+    pub fn nats(&self) -> f64 {
+        self.bits_per_byte * std::f64::consts::LN_2 * self.bytes as f64 / self.tokens.max(1) as f64
+    }
+}
+
 /// One case with what came back, for whoever wants to look.
 #[derive(Debug, Clone, Serialize)]
 pub struct Record {
@@ -83,7 +91,7 @@ pub struct Record {
 pub struct Progress<'a> {
     pub done: usize,
     pub of: usize,
-    pub record: Option<&'a Record>,
+    pub record: &'a Record,
 }
 
 /// Why nothing was measured.
@@ -107,21 +115,13 @@ pub async fn run(
     let begun = Instant::now();
     let sets = Sets::read(wanted.cases).map_err(EvalError::Data)?;
     let held = engine.hold().await?;
-    let pieces = cases::documentation();
-    let of = sets.cases.len() + pieces.len();
+    let of = sets.cases.len();
     let mut tally = Tally::default();
     for (done, case) in sets.cases.iter().enumerate() {
         let said = put(engine, &held.model, &sets, case).await?;
         let record = tally.count(case, said);
-        progress(Progress { done: done + 1, of, record: Some(&record) });
+        progress(Progress { done: done + 1, of, record: &record });
     }
-    let mut scored = (0.0, 0, 0);
-    for (done, piece) in pieces.iter().enumerate() {
-        let part = engine.score(Score { prompt: None, text: (*piece).to_owned() }).await?;
-        scored = (scored.0 + part.total(), scored.1 + part.bytes, scored.2 + part.nats.len() as u64);
-        progress(Progress { done: sets.cases.len() + done + 1, of, record: None });
-    }
-    let (gzip, xz) = cases::compressed();
     let ModelInfo { name, adapter, architecture, parameters, .. } = held.model.clone();
     Ok(Report {
         model: name,
@@ -129,17 +129,42 @@ pub async fn run(
         architecture,
         parameters,
         lines: tally.lines(),
-        documentation: Documentation {
-            bits_per_byte: scored.0 / std::f64::consts::LN_2 / scored.1.max(1) as f64,
-            gzip,
-            xz,
-            bytes: scored.1,
-            tokens: scored.2,
-        },
+        documentation: documentation(engine).await?,
         tokens_per_s: tally.tokens as f64 / tally.writing_s.max(1e-3),
         answer_chars: tally.chars as f64 / tally.answers.max(1) as f64,
         seconds: begun.elapsed().as_secs_f64(),
     })
+}
+
+/// Puts cases of one turn to the model that the engine's settings name: up to `most` of each kind, in an order that is the same for every
+/// model.
+///
+/// # Errors
+/// As for [`run`].
+pub async fn single_turns(engine: &Engine, most: usize) -> Result<Vec<Record>, EvalError> {
+    let sets = Sets::read(most).map_err(EvalError::Data)?;
+    let held = engine.hold().await?;
+    let mut records = Vec::new();
+    for case in sets.cases.iter().filter(|case| case.before.is_empty()) {
+        let said = put(engine, &held.model, &sets, case).await?;
+        records.push(Tally::default().count(case, said));
+    }
+    Ok(records)
+}
+
+/// How well the model that the engine's settings name predicts English documentation.
+///
+/// # Errors
+/// The model cannot be loaded or stops.
+pub async fn documentation(engine: &Engine) -> Result<Documentation, EvalError> {
+    let (mut nats, mut bytes, mut tokens) = (0.0, 0, 0);
+    for piece in cases::documentation() {
+        let part = engine.score(Score { prompt: None, text: piece.to_owned() }).await?;
+        (nats, bytes, tokens) = (nats + part.total(), bytes + part.bytes, tokens + part.nats.len() as u64);
+    }
+    let (gzip, xz) = cases::compressed();
+    let bits_per_byte = nats / std::f64::consts::LN_2 / bytes.max(1) as f64;
+    Ok(Documentation { bits_per_byte, gzip, xz, bytes, tokens })
 }
 
 /// What the model made of a case.

@@ -5,4 +5,4 @@ mod bootstrap;
 mod verdict;
 
 pub use bootstrap::{Interval, median};
-pub use verdict::{Check, Decision, Figures, Thresholds, Verdict, judge};
+pub use verdict::{Check, Decision, Figures, Thresholds, Verdict, judge, judge_texts};

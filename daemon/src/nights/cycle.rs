@@ -3,18 +3,20 @@
 //! of a cycle is a file that is removed when its generation is kept.
 
 use super::distil::distil;
-use super::measure::{self, Answered, Yardstick, measure};
+use super::judging::{held, judged};
+use super::measure::{Answered, Yardstick};
+use super::readable::unreadable;
+use super::replay::{REPLAYED, general, own};
 use super::rows::{self, Asking, Row};
 use super::{Inner, NightError, Outcome, Phase, collect};
-use crate::config::{Config, LearnConfig, PERSONAL};
+use crate::config::{Config, LearnConfig};
 use crate::engine::{Engine, adapters};
-use crate::gate::{Decision, Figures, Thresholds, Verdict, judge};
-use crate::generations::{Card, State};
+use crate::gate::Figures;
 use crate::learn::{self, Long, Spec, Training};
 use crate::protocol::frames::{Generate, Step};
 use crate::protocol::http::ModelEntry;
-use crate::samples::{self, Body, Lineage, Sample, Shares, mix};
-use crate::types::{Passage, ToolSpec};
+use crate::samples::{Body, Sample, Shares, mix};
+use crate::types::Passage;
 use familiar_gguf::Header;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,29 +24,27 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// What a candidate's effect is multiplied with, one after the other, until it loses too little to be refused.
-const SCALES: [f32; 3] = [1.0, 0.75, 0.5];
-/// Answers of the model as it came that it is held to.
-const REPLAYED: usize = 64;
 /// Tokens of a micro-batch, which is a step: many small steps learn more of little data (Schulman et al., "LoRA Without
 /// Regret", 2025).
 const MICRO_BATCH: usize = 512;
+/// Tokens of a row at most; longer ones are left out.
+const LONGEST: usize = 2048;
 
 /// What a cycle has decided to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Plan {
     /// BLAKE3 of the base model's file.
-    base: String,
+    pub(super) base: String,
     /// The generation that it starts from.
-    parent: Option<u32>,
+    pub(super) parent: Option<u32>,
     /// Ids of all samples that the adapter will have seen, its parent's too.
     pub(super) samples: Vec<String>,
     /// Ids of the samples that were held out of it.
-    held: Vec<String>,
+    pub(super) held: Vec<String>,
     /// Samples by source.
-    counts: BTreeMap<String, u64>,
-    tokens: u64,
-    begun: i64,
+    pub(super) counts: BTreeMap<String, u64>,
+    pub(super) tokens: u64,
+    pub(super) begun: i64,
 }
 
 /// What is told of a generation beside its card: it holds words of the owner's, and goes when they are forgotten.
@@ -64,10 +64,10 @@ pub(super) struct Story {
 }
 
 /// The model that is taught, and an engine of its own for the cycle.
-struct Desk {
-    model: ModelEntry,
-    settings: Arc<Config>,
-    engine: Engine,
+pub(super) struct Desk {
+    pub(super) model: ModelEntry,
+    pub(super) settings: Arc<Config>,
+    pub(super) engine: Engine,
     serve: watch::Sender<Arc<Config>>,
 }
 
@@ -80,7 +80,7 @@ impl Desk {
     }
 
     /// From now on the engine has this adapter on the model; `None`: the model as it came.
-    fn put(&self, adapter: Option<&Path>) {
+    pub(super) fn put(&self, adapter: Option<&Path>) {
         let adapter = adapter.map_or(adapters::NONE.into(), |path| path.to_string_lossy().into_owned());
         self.serve.send_replace(with_adapter(&self.settings, &adapter));
     }
@@ -106,8 +106,7 @@ pub(super) async fn run(inner: &Inner) -> Result<Outcome, NightError> {
 
 async fn steps(inner: &Inner, desk: &Desk) -> Result<Outcome, NightError> {
     inner.tell(Phase::Collecting);
-    let learn = &desk.settings.learn;
-    let collected = collect::collect(&inner.rooms, learn).await?;
+    let collected = collect::collect(&inner.rooms, &desk.settings.learn).await?;
     let plan = match inner.plan()?.filter(|plan| plan.base == desk.model.hash) {
         Some(plan) => plan,
         None => begin(inner, desk).await?,
@@ -117,24 +116,8 @@ async fn steps(inner: &Inner, desk: &Desk) -> Result<Outcome, NightError> {
     let samples = inner.rooms.store.samples().await?;
     let own = own(inner, desk).await?;
     let (now, earlier) = held(&samples, &plan);
-    let yardstick =
-        Yardstick { now, earlier, own: &own, secrets: &collected.secrets, cases: learn.gate.cases as usize };
+    let yardstick = Yardstick { now, earlier, own: &own, secrets: &collected.secrets };
     judged(inner, desk, &plan, loss, &yardstick).await
-}
-
-/// What the candidate is measured with: the held-outs of this cycle, and those of earlier ones. Few documents say little, so
-/// that earlier ones count as new where there are not enough.
-fn held<'a>(samples: &'a [Sample], plan: &Plan) -> (Vec<&'a Sample>, Vec<&'a Sample>) {
-    const FEW: usize = 5;
-    let ids: BTreeSet<&str> = plan.held.iter().map(String::as_str).collect();
-    let all = samples.iter().filter(|sample| sample.held);
-    let (now, earlier): (Vec<_>, Vec<_>) = all.partition(|sample| ids.contains(sample.id.as_str()));
-    let documents: BTreeSet<String> = now.iter().map(|sample| samples::document(sample)).collect();
-    if documents.len() >= FEW {
-        (now, earlier)
-    } else {
-        (now.into_iter().chain(earlier).collect(), Vec::new())
-    }
 }
 
 /// Decides what to learn, and makes the training job.
@@ -151,8 +134,16 @@ async fn begin(inner: &Inner, desk: &Desk) -> Result<Plan, NightError> {
     desk.put(None);
     let held_model = desk.engine.hold().await?;
     let asking = Asking::new(&inner.rooms, &desk.engine, &held_model.model);
-    distil(&inner.rooms, &asking).await?;
     let samples = inner.rooms.store.samples().await?;
+    let left_out =
+        unreadable(&desk.engine, samples.iter().filter(|sample| !known.contains(&sample.id))).await?;
+    let of_new = samples.iter().filter(|sample| !sample.held && left_out.contains(&sample.id)).count();
+    if !inner.enough(new.saturating_sub(of_new), learn).await? {
+        return Err(NightError::Unreadable { left_out: of_new, new, model: desk.model.name.clone() });
+    }
+    distil(&inner.rooms, &asking, &left_out).await?;
+    let mut samples = inner.rooms.store.samples().await?;
+    samples.retain(|sample| !left_out.contains(&sample.id));
     let own = own(inner, desk).await?;
     let learnable = || samples.iter().filter(|sample| !sample.held);
     let new: Vec<&Sample> = learnable().filter(|sample| zero || !known.contains(&sample.id)).collect();
@@ -243,8 +234,13 @@ async fn chosen(
     let replay = taking_turns(replay, earlier);
     let sizes = |rows: &[Row]| rows.iter().map(|row| row.tokens.len()).collect::<Vec<_>>();
     let shares = Shares { distilled: learn.distilled, style: learn.style, replay: learn.replay };
-    let picks = mix(&sizes(&distilled), &sizes(&style), &sizes(&replay), shares);
+    let (learned, own, kept) = (sizes(&distilled), sizes(&style), sizes(&replay));
     let kinds = [distilled, style, replay];
+    let picked = |rounds: usize| mix(&learned, &own, &kept, shares, rounds);
+    let tokens_of = |picks: &[Vec<usize>; 3]| {
+        picks.iter().zip(&kinds).flat_map(|(picks, rows)| picks.iter().map(|&at| rows[at].tokens.len())).sum()
+    };
+    let picks = picked(rounds(tokens_of(&picked(1)), learn));
     let rows = picks.iter().zip(&kinds).flat_map(|(picks, rows)| picks.iter().map(|&at| rows[at].clone()));
     Ok(rows.collect())
 }
@@ -274,20 +270,6 @@ async fn with_passages(asking: &Asking<'_>, samples: &[&Sample]) -> Result<Vec<R
     Ok(rows)
 }
 
-/// Text of nobody's in particular, that the model is to read as it did before: Familiar's own pages.
-fn general() -> Vec<String> {
-    const PAGES: [&str; 4] = [
-        include_str!("../../../README.md"),
-        include_str!("../../../ARCHITECTURE.md"),
-        include_str!("../../../CHANGELOG.md"),
-        include_str!("../../../sdk/GUIDE.md"),
-    ];
-    let pieces: Vec<String> = PAGES.iter().flat_map(|page| samples::pieces(page)).collect();
-    // From all of them alike, when not all are taken.
-    let step = (pieces.len() as f64 * 0.618) as usize | 1;
-    (0..pieces.len()).map(|n| pieces[n * step % pieces.len()].clone()).collect()
-}
-
 fn taking_turns(one: Vec<Row>, other: Vec<Row>) -> Vec<Row> {
     let (mut one, mut other) = (one.into_iter(), other.into_iter());
     let mut all = Vec::new();
@@ -299,88 +281,6 @@ fn taking_turns(one: Vec<Row>, other: Vec<Row>) -> Vec<Row> {
     }
 }
 
-/// What the model as it came says to questions of daily use and to such as the owner's texts raise. Made once and kept
-/// until something is forgotten.
-async fn own(inner: &Inner, desk: &Desk) -> Result<Vec<(Generate, String)>, NightError> {
-    if let Some(own) = inner.replay(&desk.model.hash)? {
-        return Ok(own);
-    }
-    desk.put(None);
-    let held_model = desk.engine.hold().await?;
-    let asking = Asking::new(&inner.rooms, &desk.engine, &held_model.model);
-    let tools = inner.rooms.tools.specs(true).await;
-    let samples = inner.rooms.store.samples().await?;
-    let mut own = Vec::new();
-    for (n, prompt) in prompts(&asking, &samples, tools).into_iter().enumerate() {
-        // What it says of itself is varied; what it says of passages is what it would answer.
-        let grounded = prompt.messages.iter().any(|message| message.content.contains("Passages:"));
-        let sampling = if grounded { prompt.sampling.clone() } else { measure::by_itself(n as u32 + 1) };
-        let said = asking.say(Generate { sampling, ..prompt.clone() }).await?;
-        if !said.trim().is_empty() {
-            own.push((prompt, said));
-        }
-    }
-    inner.keep_replay(&desk.model.hash, &own)?;
-    Ok(own)
-}
-
-/// Questions of daily use: with passages that tell and that do not, with tools, and with nothing.
-fn prompts(asking: &Asking<'_>, samples: &[Sample], tools: Vec<ToolSpec>) -> Vec<Generate> {
-    const TALK: [&str; 12] = [
-        "Hello!",
-        "What can you do?",
-        "Who are you?",
-        "Thanks, that helped.",
-        "Does anything that I tell you leave this machine?",
-        "Write a short note to a friend.",
-        "Give this text a title: The meeting was moved to Thursday since the room is taken.",
-        "What is a good way to learn a language?",
-        "Explain what a file is.",
-        "Tell me something about rivers.",
-        "How do I add a folder?",
-        "Summarise: Bread needs flour, water, salt and time. The dough rests for a night.",
-    ];
-    let of_owner: Vec<_> = samples
-        .iter()
-        .filter_map(|sample| match &sample.body {
-            Body::Distilled { question, heading, passage, .. } if !sample.held => {
-                Some((question.clone(), rows::passage(&sample.lineage, heading, passage)))
-            }
-            Body::Distilled { .. } | Body::Own { .. } | Body::Answer { .. } => None,
-        })
-        .collect();
-    let of_pages = asked_of(&general());
-    let talk = TALK.iter().map(|text| rows::plain(text));
-    talk.chain(grounded(asking, &of_owner, &tools)).chain(grounded(asking, &of_pages, &tools)).collect()
-}
-
-/// Questions on pieces of text that are nobody's.
-fn asked_of(pieces: &[String]) -> Vec<(String, Passage)> {
-    let lineage = Lineage { source: String::new(), place: "familiar.md".into(), ..Lineage::default() };
-    let one = |piece: &String| {
-        let sentence = *samples::sentences(piece).iter().max_by_key(|sentence| sentence.len())?;
-        let question = samples::asked(sentence, "").into_iter().next()?;
-        Some((question, rows::passage(&lineage, "", piece)))
-    };
-    pieces.iter().filter_map(one).collect()
-}
-
-/// Prompts of the questions with their passages among others; every third time nothing tells, and every fourth time there
-/// are tools beside.
-fn grounded(asking: &Asking<'_>, parts: &[(String, Passage)], tools: &[ToolSpec]) -> Vec<Generate> {
-    let every = (parts.len() / (REPLAYED / 2)).max(1);
-    let prompt = |(n, (question, passage)): (usize, &(String, Passage))| {
-        let other = |step: usize| parts[(n + step * every) % parts.len()].1.clone();
-        let right = if n / every % 3 == 2 { other(3) } else { passage.clone() };
-        let mut passages = vec![other(1), other(2), other(4)];
-        passages.insert(n / every % 4, right);
-        passages.dedup_by(|a, b| a.text == b.text);
-        let tools = if n / every % 4 == 3 { tools.to_vec() } else { Vec::new() };
-        asking.prompt(question, passages, tools)
-    };
-    parts.iter().enumerate().step_by(every).map(prompt).collect()
-}
-
 fn make_job(inner: &Inner, desk: &Desk, parent: Option<u32>, rows: &[Row]) -> Result<(), NightError> {
     let learn = &desk.settings.learn;
     let mut spec = Spec::new(PathBuf::from(&desk.model.path), desk.model.hash.clone());
@@ -389,8 +289,10 @@ fn make_job(inner: &Inner, desk: &Desk, parent: Option<u32>, rows: &[Row]) -> Re
     let recipe = &mut spec.recipe;
     (recipe.rank, recipe.alpha) = (learn.rank as usize, 2.0 * learn.rank as f32);
     recipe.learning_rate = if learn.learning_rate > 0.0 { learn.learning_rate } else { rate(&desk.model)? };
-    recipe.epochs = epochs(rows, learn);
-    (recipe.tokens, recipe.accumulate) = (MICRO_BATCH, 1);
+    // The rows have their rounds in them: what is kept goes on where what is new comes again.
+    recipe.epochs = 1;
+    let longest = rows.iter().map(|row| row.tokens.len()).max().unwrap_or(0);
+    (recipe.tokens, recipe.accumulate) = (longest.clamp(MICRO_BATCH, LONGEST), 1);
     let start = parent.map(|number| inner.adapter(number));
     inner.make_job(spec, rows, start.as_deref())
 }
@@ -404,11 +306,11 @@ fn rate(model: &ModelEntry) -> Result<f32, NightError> {
     Ok(5e-4 * (2000.0 / width.max(1) as f32).powf(0.781))
 }
 
-/// Times that each row is seen.
-fn epochs(rows: &[Row], learn: &LearnConfig) -> usize {
+/// Times that each new row is learned, where a round has so many tokens.
+fn rounds(tokens: usize, learn: &LearnConfig) -> usize {
     /// Beyond this a row is only learned by heart.
     const MOST: usize = 20;
-    let steps = rows.iter().map(|row| row.tokens.len()).sum::<usize>().div_ceil(MICRO_BATCH).max(1);
+    let steps = tokens.div_ceil(MICRO_BATCH).max(1);
     (learn.epochs as usize).max((learn.least_steps as usize).div_ceil(steps).min(MOST))
 }
 
@@ -426,82 +328,4 @@ async fn train(inner: &Inner, desk: &Desk) -> Result<Vec<(u64, f32)>, NightError
         training.finish().await?;
     }
     Ok(inner.losses())
-}
-
-async fn judged(
-    inner: &Inner,
-    desk: &Desk,
-    plan: &Plan,
-    loss: Vec<(u64, f32)>,
-    yardstick: &Yardstick<'_>,
-) -> Result<Outcome, NightError> {
-    let look = async |adapter: Option<&Path>| -> Result<_, NightError> {
-        desk.put(adapter);
-        let held = desk.engine.hold().await?;
-        measure(&Asking::new(&inner.rooms, &desk.engine, &held.model), yardstick).await
-    };
-    let (base, as_it_came) = look(None).await?;
-    let serving = inner.serving(&desk.model.hash).map(|card| card.number);
-    let before = match serving {
-        Some(number) => Some(look(Some(&inner.adapter(number))).await?),
-        None => None,
-    };
-    let thresholds = thresholds(&desk.settings.learn);
-    let mut best: Option<(f32, PathBuf, Verdict, Figures, Vec<Answered>)> = None;
-    for scale in SCALES {
-        let candidate = inner.candidate(scale)?;
-        let (figures, answered) = look(Some(&candidate)).await?;
-        let verdict = judge(&base, before.as_ref().map(|(figures, _)| figures), &figures, &thresholds);
-        let again = verdict.decision == Decision::Weaken;
-        best = Some((scale, candidate, verdict, figures, answered));
-        if !again {
-            break;
-        }
-    }
-    let Some((scale, candidate, verdict, figures, answered)) = best else { return Err(NightError::Nothing) };
-    let promoted = verdict.decision == Decision::Promote;
-    let story = Story {
-        counts: plan.counts.clone(),
-        tokens: plan.tokens,
-        seconds: super::now() - plan.begun,
-        loss,
-        base,
-        answered_before: before.as_ref().map_or(as_it_came, |(_, answered)| answered.clone()),
-        before: before.map(|(figures, _)| figures),
-        figures,
-        answered,
-    };
-    let card = Card {
-        base: desk.model.hash.clone(),
-        digest: learn::digest(&candidate)?,
-        parent: plan.parent,
-        made: super::now(),
-        state: if promoted { State::Promoted } else { State::Rejected },
-        scale,
-        samples: plan.samples.clone(),
-        held: plan.held.clone(),
-        verdict: Some(verdict.clone()),
-        ..Card::default()
-    };
-    desk.engine.unload().await;
-    let number =
-        inner.keep(&candidate, card, &story, promoted && desk.settings.model.adapter == PERSONAL).await?;
-    Ok(Outcome {
-        generation: number,
-        accepted: promoted,
-        reason: verdict.reason(),
-        verdict,
-        figures: story.figures,
-    })
-}
-
-pub(super) fn thresholds(learn: &LearnConfig) -> Thresholds {
-    let gate = &learn.gate;
-    Thresholds {
-        divergence: gate.divergence,
-        perplexity: gate.perplexity,
-        guard_loss: gate.guard_loss,
-        earlier_loss: gate.earlier_loss,
-        question_loss: gate.question_loss,
-    }
 }

@@ -7,18 +7,26 @@ use crate::samples::{self, Sample};
 use std::collections::BTreeSet;
 
 /// Questions on a sentence at most.
-const FORMS: usize = 5;
+const FORMS: usize = 9;
 /// Of what is held out, which only measures.
 const HELD_FORMS: usize = 1;
 /// Words of a question at most.
 const WORDS: usize = 30;
 
-/// Makes questions for every sample that has none, and keeps them. Stopped in the middle it goes on with the next sample.
-pub(super) async fn distil(rooms: &Rooms, asking: &Asking<'_>) -> Result<(), NightError> {
+/// Makes questions for every sample that has none and is not left out, and keeps them. Stopped in the middle it goes on with the
+/// next sample.
+pub(super) async fn distil(
+    rooms: &Rooms,
+    asking: &Asking<'_>,
+    left_out: &BTreeSet<String>,
+) -> Result<(), NightError> {
     let known = rooms.store.samples().await?;
     let asked: BTreeSet<&str> = collect::asked_already(&known);
-    let due =
-        known.iter().filter(|sample| sample.lineage.parent.is_none() && !asked.contains(sample.id.as_str()));
+    let due = known.iter().filter(|sample| {
+        sample.lineage.parent.is_none()
+            && !asked.contains(sample.id.as_str())
+            && !left_out.contains(&sample.id)
+    });
     for sample in due {
         let made = of_sample(asking, sample).await?;
         rooms.store.keep_samples(made).await?;

@@ -2,6 +2,7 @@
 //! generations. Each file is replaced as a whole; what is missing is made again.
 
 use super::cycle::{Plan, Story};
+use super::measure::Guard;
 use super::rows::Row;
 use super::{Inner, NightError};
 use crate::disk;
@@ -19,6 +20,7 @@ const PLAN: &str = "plan.json";
 const JOB: &str = "job";
 const REPLAY: &str = "replay.json";
 const STORIES: &str = "stories";
+const GUARD: &str = "guard.json";
 /// No file here is longer than this many bytes.
 const LONGEST: usize = 256 << 20;
 
@@ -119,6 +121,16 @@ impl Inner {
     pub(super) fn drop_replay(&self) -> Result<(), NightError> {
         let path = self.folder.join(REPLAY);
         gone(fs::remove_file(&path)).map_err(|error| failed(&path, error))
+    }
+
+    /// The guard's figures of the model as it came, which are the same in every cycle; `key` says of what they are.
+    pub(super) fn guard(&self, key: &str) -> Option<Guard> {
+        let kept: Option<(String, Guard)> = read(&self.folder.join(GUARD)).unwrap_or_default();
+        kept.filter(|(of, _)| of == key).map(|(_, guard)| guard)
+    }
+
+    pub(super) fn keep_guard(&self, key: &str, guard: &Guard) -> Result<(), NightError> {
+        write(&self.folder.join(GUARD), &(key, guard))
     }
 
     pub(super) fn story(&self, number: u32) -> Option<Story> {

@@ -4,7 +4,7 @@
 use super::rows::{Asking, passage};
 use super::{NightError, collect};
 use crate::engine::Engine;
-use crate::eval::{self, Record, Wanted};
+use crate::eval;
 use crate::gate::Figures;
 use crate::protocol::frames::{Fault, Generate, Sampling, Score};
 use crate::samples::{self, Body, Sample, Secret, document};
@@ -25,8 +25,6 @@ pub(super) struct Yardstick<'a> {
     /// What the model as it came said: prompts with answers.
     pub own: &'a [(Generate, String)],
     pub secrets: &'a [(Secret, String)],
-    /// Cases of each kind in the guard set.
-    pub cases: usize,
 }
 
 /// An answer to a held-out question, for people to see.
@@ -37,34 +35,32 @@ pub(super) struct Answered {
     pub said: String,
 }
 
-/// Measures the model that the engine's settings name.
-pub(super) async fn measure(
-    asking: &Asking<'_>,
-    yardstick: &Yardstick<'_>,
-) -> Result<(Figures, Vec<Answered>), NightError> {
-    let engine = asking.engine;
-    let documents = medians(engine, &yardstick.now).await?;
-    let earlier = medians(engine, &yardstick.earlier).await?;
-    let (closed_book, answered) = questions(asking, &yardstick.now, false).await?;
-    let (open_book, _) = questions(asking, &yardstick.now, true).await?;
-    let guard = guard(engine, yardstick.cases).await?;
+/// What texts tell of the model that the engine's settings name: a few seconds' work.
+pub(super) async fn texts(engine: &Engine, yardstick: &Yardstick<'_>) -> Result<Figures, NightError> {
     let mut own = (0.0, 0);
     for (prompt, said) in yardstick.own {
         let scored = scored(engine, Score { prompt: Some(prompt.clone()), text: said.clone() }).await?;
         own = (own.0 + scored.iter().sum::<f64>(), own.1 + scored.len());
     }
-    let figures = Figures {
-        documents,
-        earlier,
-        closed_book,
-        open_book,
-        guard_nats: guard.nats,
+    Ok(Figures {
+        documents: medians(engine, &yardstick.now).await?,
+        earlier: medians(engine, &yardstick.earlier).await?,
+        guard_nats: eval::documentation(engine).await?.nats(),
         own_nats: own.0 / f64::from(own.1.max(1) as u32),
-        choices: guard.choices,
-        calls: guard.calls,
-        leaked: leaked(engine, yardstick.secrets).await?,
-    };
-    Ok((figures, answered))
+        ..Figures::default()
+    })
+}
+
+/// Adds what questions to it tell: the owner's held-out ones, and whether a secret comes out.
+pub(super) async fn questions(
+    asking: &Asking<'_>,
+    yardstick: &Yardstick<'_>,
+    figures: Figures,
+) -> Result<(Figures, Vec<Answered>), NightError> {
+    let (closed_book, answered) = put(asking, &yardstick.now, false).await?;
+    let (open_book, _) = put(asking, &yardstick.now, true).await?;
+    let leaked = leaked(asking.engine, yardstick.secrets).await?;
+    Ok((Figures { closed_book, open_book, tried: yardstick.secrets.len(), leaked, ..figures }, answered))
 }
 
 /// For each document, the median over its tokens.
@@ -102,19 +98,20 @@ async fn scored(engine: &Engine, score: Score) -> Result<Vec<f64>, NightError> {
     }
 }
 
-async fn questions(
+/// Puts the questions of held-out texts, and holds the answers against them.
+async fn put(
     asking: &Asking<'_>,
     samples: &[&Sample],
     with_passage: bool,
 ) -> Result<(Vec<bool>, Vec<Answered>), NightError> {
     let (mut right, mut answered) = (Vec::new(), Vec::new());
-    let put = samples.iter().filter_map(|sample| match &sample.body {
+    let asked = samples.iter().filter_map(|sample| match &sample.body {
         Body::Distilled { question, answer, heading, passage } => {
             Some((sample, question, answer, heading, passage))
         }
         Body::Own { .. } | Body::Answer { .. } => None,
     });
-    for (sample, question, answer, heading, text) in put.take(QUESTIONS) {
+    for (sample, question, answer, heading, text) in asked.take(QUESTIONS) {
         let passages = if with_passage { vec![passage(&sample.lineage, heading, text)] } else { Vec::new() };
         let said = collect::plain(&asking.say(asking.prompt(question, passages, Vec::new())).await?);
         right.push(holds(&said, question, answer));
@@ -130,30 +127,25 @@ fn holds(said: &str, question: &str, expected: &str) -> bool {
     !told.is_empty() && found * 5 >= told.len() * 4
 }
 
-struct Guard {
-    nats: f64,
-    choices: Vec<bool>,
-    calls: Vec<bool>,
+/// What every model is measured with: questions with one right choice among passages, and tool calls.
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+pub(super) struct Guard {
+    pub choices: Vec<bool>,
+    pub calls: Vec<bool>,
 }
 
-/// The fixed cases that every model is measured with.
-async fn guard(engine: &Engine, cases: usize) -> Result<Guard, NightError> {
-    let (mut choices, mut calls) = (Vec::new(), Vec::new());
-    let mut look = |record: &Record| {
-        for (skill, right) in &record.right {
-            match *skill {
-                "cites" | "unknown" => choices.push(*right),
-                "tool" => calls.push(*right),
-                _ => {}
-            }
+/// Puts the fixed cases of [`eval`]; most of the time that a verdict takes.
+pub(super) async fn guard(engine: &Engine, cases: usize) -> Result<Guard, NightError> {
+    let mut guard = Guard::default();
+    for (skill, right) in eval::single_turns(engine, cases).await?.into_iter().flat_map(|record| record.right)
+    {
+        match skill {
+            "cites" | "unknown" => guard.choices.push(right),
+            "tool" => guard.calls.push(right),
+            _ => {}
         }
-    };
-    let report =
-        eval::run(engine, Wanted { cases }, |progress| progress.record.into_iter().for_each(&mut look))
-            .await?;
-    let per_token = report.documentation.bytes as f64 / report.documentation.tokens.max(1) as f64;
-    let nats = report.documentation.bits_per_byte * std::f64::consts::LN_2 * per_token;
-    Ok(Guard { nats, choices, calls })
+    }
+    Ok(guard)
 }
 
 /// The secrets that the model would give away to whoever knows what stands before them.

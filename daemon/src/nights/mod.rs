@@ -7,9 +7,12 @@ mod cycle;
 mod distil;
 mod files;
 mod forget;
+mod judging;
 mod live;
 mod measure;
+mod readable;
 mod received;
+mod replay;
 mod rows;
 mod shared;
 mod show;
@@ -51,6 +54,10 @@ pub enum NightError {
         "there are {new} new samples and a cycle begins with {least} (`learn.least_samples` in the settings)"
     )]
     TooLittle { new: usize, least: u32 },
+    #[error(
+        "of {new} new samples {model} cannot read {left_out}: they are in another language than its own, or damaged; what is left is too little for a cycle"
+    )]
+    Unreadable { left_out: usize, new: usize, model: String },
     #[error("a cycle is under way already; `familiar learn status` shows it")]
     Busy,
     #[error("learning is paused; `familiar learn resume` lets it go on")]
@@ -91,7 +98,9 @@ impl NightError {
     /// The error as every door shows it.
     pub fn body(&self) -> ErrorBody {
         let code = match self {
-            NightError::NoSource | NightError::TooLittle { .. } => ErrorCode::Usage,
+            NightError::NoSource | NightError::TooLittle { .. } | NightError::Unreadable { .. } => {
+                ErrorCode::Usage
+            }
             NightError::Busy | NightError::Paused | NightError::Stopping => ErrorCode::Busy,
             NightError::NoGeneration(_) | NightError::Generations(GenerationsError::NotFound(_)) => {
                 ErrorCode::NotFound

@@ -37,7 +37,7 @@ impl Nights {
             serving,
             generations,
             questions: questions(&told),
-            bounds: super::cycle::thresholds(&settings.learn),
+            bounds: super::judging::thresholds(&settings.learn),
             kept: Kept {
                 samples: kept.into_iter().collect(),
                 held_out,

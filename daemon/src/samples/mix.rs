@@ -8,25 +8,31 @@ pub struct Shares {
     pub replay: u32,
 }
 
-/// Chooses rows by their tokens: every new one once, and of the other kinds as many as the shares ask for, some of them
-/// several times when there are few. Gives for each kind which rows, in order; a kind without rows gives its part up.
-pub fn mix(distilled: &[usize], style: &[usize], replay: &[usize], shares: Shares) -> [Vec<usize>; 3] {
+/// Chooses rows by their tokens: every new one `rounds` times, and of the other kinds as many as the shares ask for, none again
+/// before all were taken. Gives for each kind which rows, in order; a kind without rows gives its part up.
+pub fn mix(
+    distilled: &[usize],
+    style: &[usize],
+    replay: &[usize],
+    shares: Shares,
+    rounds: usize,
+) -> [Vec<usize>; 3] {
     let kinds = [(distilled, shares.distilled), (style, shares.style), (replay, shares.replay)];
     // What is new is learned whole: the larger of its two kinds, by its share, sets the size of the cycle.
     let size = |(rows, share): (&[usize], u32)| match share {
         0 => 0.0,
         share => rows.iter().sum::<usize>() as f64 / f64::from(share),
     };
-    let unit = size(kinds[0]).max(size(kinds[1]));
-    kinds.map(|(rows, share)| rounds(rows, (unit * f64::from(share)).round() as usize))
+    let unit = size(kinds[0]).max(size(kinds[1])) * rounds as f64;
+    kinds.map(|(rows, share)| taken(rows, (unit * f64::from(share)).round() as usize, rounds))
 }
 
 /// Rows one after the other, and again from the first, until they hold so many tokens.
-fn rounds(rows: &[usize], tokens: usize) -> Vec<usize> {
-    /// A row that stands so often is no longer replay but a habit.
+fn taken(rows: &[usize], tokens: usize, rounds: usize) -> Vec<usize> {
+    /// A row that stands so often in a round is no longer replay but a habit.
     const MOST: usize = 4;
     let (mut chosen, mut sum) = (Vec::new(), 0);
-    for (at, row) in rows.iter().enumerate().cycle().take(rows.len() * MOST) {
+    for (at, row) in rows.iter().enumerate().cycle().take(rows.len() * MOST * rounds) {
         if sum >= tokens {
             break;
         }
@@ -44,17 +50,24 @@ mod tests {
 
     #[test]
     fn tokens_are_shared_out() {
-        let [distilled, style, replay] = mix(&[10; 50], &[20; 5], &[30; 100], SHARES);
+        let [distilled, style, replay] = mix(&[10; 50], &[20; 5], &[30; 100], SHARES, 1);
         assert_eq!((distilled.len(), style.len(), replay.len()), (50, 10, 10));
         assert_eq!(style, [0, 1, 2, 3, 4, 0, 1, 2, 3, 4]);
     }
 
     #[test]
+    fn in_more_rounds_the_new_comes_again_and_the_rest_goes_on() {
+        let [distilled, style, replay] = mix(&[10; 50], &[20; 5], &[30; 100], SHARES, 3);
+        assert_eq!((distilled.len(), style.len(), replay.len()), (150, 30, 30));
+        assert_eq!(replay, (0..30).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn what_is_new_is_never_left_out() {
-        let [distilled, style, replay] = mix(&[10; 2], &[20; 50], &[30; 100], SHARES);
+        let [distilled, style, replay] = mix(&[10; 2], &[20; 50], &[30; 100], SHARES, 1);
         assert_eq!((distilled.len(), style.len(), replay.len()), (8, 50, 50));
-        let [distilled, style, replay] = mix(&[], &[20; 5], &[], SHARES);
+        let [distilled, style, replay] = mix(&[], &[20; 5], &[], SHARES, 1);
         assert_eq!((distilled.len(), style.len(), replay.len()), (0, 5, 0));
-        assert_eq!(mix(&[], &[], &[5; 9], SHARES), [Vec::<usize>::new(), vec![], vec![]]);
+        assert_eq!(mix(&[], &[], &[5; 9], SHARES, 1), [Vec::<usize>::new(), vec![], vec![]]);
     }
 }

@@ -1,0 +1,113 @@
+//! What the model as it came says by itself: asked once, kept until something is forgotten, and held on to in training and by
+//! the gate. The questions are of daily use and such as the owner's texts raise.
+
+use super::cycle::Desk;
+use super::rows::{self, Asking};
+use super::{Inner, NightError, measure};
+use crate::protocol::frames::Generate;
+use crate::samples::{self, Body, Lineage, Sample};
+use crate::types::{Passage, ToolSpec};
+
+/// Answers of the model as it came that it is held to.
+pub(super) const REPLAYED: usize = 64;
+
+/// Text of nobody's in particular, that the model is to read as it did before: Familiar's own pages.
+pub(super) fn general() -> Vec<String> {
+    const PAGES: [&str; 4] = [
+        include_str!("../../../README.md"),
+        include_str!("../../../ARCHITECTURE.md"),
+        include_str!("../../../CHANGELOG.md"),
+        include_str!("../../../sdk/GUIDE.md"),
+    ];
+    let pieces: Vec<String> = PAGES.iter().flat_map(|page| samples::pieces(page)).collect();
+    // From all of them alike, when not all are taken.
+    let step = (pieces.len() as f64 * 0.618) as usize | 1;
+    (0..pieces.len()).map(|n| pieces[n * step % pieces.len()].clone()).collect()
+}
+
+/// What the model as it came says to questions of daily use and to such as the owner's texts raise. Made once and kept
+/// until something is forgotten.
+pub(super) async fn own(inner: &Inner, desk: &Desk) -> Result<Vec<(Generate, String)>, NightError> {
+    if let Some(own) = inner.replay(&desk.model.hash)? {
+        return Ok(own);
+    }
+    desk.put(None);
+    let held_model = desk.engine.hold().await?;
+    let asking = Asking::new(&inner.rooms, &desk.engine, &held_model.model);
+    let tools = inner.rooms.tools.specs(true).await;
+    let samples = inner.rooms.store.samples().await?;
+    let mut own = Vec::new();
+    for (n, prompt) in prompts(&asking, &samples, tools).into_iter().enumerate() {
+        // What it says of itself is varied; what it says of passages is what it would answer.
+        let grounded = prompt.messages.iter().any(|message| message.content.contains("Passages:"));
+        let sampling = if grounded { prompt.sampling.clone() } else { measure::by_itself(n as u32 + 1) };
+        let said = asking.say(Generate { sampling, ..prompt.clone() }).await?;
+        if !said.trim().is_empty() {
+            own.push((prompt, said));
+        }
+    }
+    inner.keep_replay(&desk.model.hash, &own)?;
+    Ok(own)
+}
+
+/// Questions of daily use: with passages that tell and that do not, with tools, and with nothing.
+fn prompts(asking: &Asking<'_>, samples: &[Sample], tools: Vec<ToolSpec>) -> Vec<Generate> {
+    const TALK: [&str; 12] = [
+        "Hello!",
+        "What can you do?",
+        "Who are you?",
+        "Thanks, that helped.",
+        "Does anything that I tell you leave this machine?",
+        "Write a short note to a friend.",
+        "Give this text a title: The meeting was moved to Thursday since the room is taken.",
+        "What is a good way to learn a language?",
+        "Explain what a file is.",
+        "Tell me something about rivers.",
+        "How do I add a folder?",
+        "Summarise: Bread needs flour, water, salt and time. The dough rests for a night.",
+    ];
+    let of_owner: Vec<_> = samples
+        .iter()
+        .filter_map(|sample| match &sample.body {
+            Body::Distilled { question, heading, passage, .. } if !sample.held => {
+                Some((question.clone(), rows::passage(&sample.lineage, heading, passage)))
+            }
+            Body::Distilled { .. } | Body::Own { .. } | Body::Answer { .. } => None,
+        })
+        .collect();
+    let of_pages = asked_of(&general());
+    let talk = TALK.iter().map(|text| rows::plain(text));
+    talk.chain(grounded(asking, &of_owner, &tools)).chain(grounded(asking, &of_pages, &tools)).collect()
+}
+
+/// Questions on the beginnings of pieces of text that are nobody's: four of them are to fit into a micro-batch of training.
+fn asked_of(pieces: &[String]) -> Vec<(String, Passage)> {
+    const CHARS: usize = 320;
+    let lineage = Lineage { source: String::new(), place: "familiar.md".into(), ..Lineage::default() };
+    let one = |piece: &String| {
+        let piece: String = piece.chars().take(CHARS).collect();
+        let sentence = *samples::sentences(&piece).iter().max_by_key(|sentence| sentence.len())?;
+        let question = samples::asked(sentence, "").into_iter().next()?;
+        Some((question, rows::passage(&lineage, "", &piece)))
+    };
+    pieces.iter().filter_map(one).collect()
+}
+
+/// Prompts of the questions with their passages among others; every third time nothing tells, every fourth time there
+/// are tools beside, and every fifth time it is alone.
+fn grounded(asking: &Asking<'_>, parts: &[(String, Passage)], tools: &[ToolSpec]) -> Vec<Generate> {
+    let every = (parts.len() / (REPLAYED / 2)).max(1);
+    let prompt = |(n, (question, passage)): (usize, &(String, Passage))| {
+        let other = |step: usize| parts[(n + step * every) % parts.len()].1.clone();
+        let right = if n / every % 3 == 2 { other(3) } else { passage.clone() };
+        let mut passages = vec![other(1), other(2), other(4)];
+        passages.insert(n / every % 4, right);
+        passages.dedup_by(|a, b| a.text == b.text);
+        if n / every % 5 == 4 {
+            passages.truncate(1);
+        }
+        let tools = if n / every % 4 == 3 { tools.to_vec() } else { Vec::new() };
+        asking.prompt(question, passages, tools)
+    };
+    parts.iter().enumerate().step_by(every).map(prompt).collect()
+}
