@@ -91,7 +91,7 @@ impl Default for LearnConfig {
             rank: 16,
             learning_rate: 0.0,
             epochs: 3,
-            least_steps: 700,
+            least_steps: 1200,
             kl: 1.0,
             threads: 0,
             gate: GateConfig::default(),

@@ -8,6 +8,16 @@ const VERBS: &str = "has have, needs need, costs cost, takes take, lives live, w
     drives drive, uses use, sleeps sleep, arrives arrive, leaves leave, expires expire, belongs belong, owes owe, pays pay, \
     sings sing, eats eat, drinks drink, wears wear, speaks speak, sits sit, grows grow, calls call, collects collect, \
     prefers prefer, repairs repair, sells sell, hates hate, studies study, carries carry, flies fly, reads read, says say";
+/// The same in the past; of a plain form that is also there, the past is meant.
+const PAST: &str = "cost cost, had have, needed need, took take, lived live, worked work, opened open, closed close, \
+    started start, began begin, ended end, liked like, wanted want, bought buy, sold sell, paid pay, owed owe, gave give, \
+    got get, lent lend, found find, lost lose, kept keep, put put, left leave, came come, went go, met meet, called call, \
+    told tell, said say, wrote write, sent send, made make, saw see, weighed weigh, stood stand, moved move, repaired repair, \
+    broke break, planted plant, booked book, ordered order, ran run, won win, ate eat, drank drink, wore wear, grew grow";
+/// Verbs that tell an amount.
+const AMOUNTS: [&str; 5] = ["cost", "owe", "pay", "weigh", "need"];
+/// What may stand at the end of a question in place of what is asked for.
+const PREPOSITIONS: [&str; 9] = ["to", "with", "for", "from", "about", "on", "in", "at", "by"];
 const BE: [&str; 5] = ["is", "are", "was", "were", "must"];
 /// Words by which a fact is not found.
 const STOP: &str = " a an the of and or to in for on with by at from as is are be was were that which who whose this these \
@@ -29,20 +39,15 @@ pub fn asked(sentence: &str, heading: &str) -> Vec<String> {
     let plain = sentence.trim_end_matches(['.', '!', ';', ' ']);
     let words: Vec<&str> = plain.split_whitespace().collect();
     let mut asked = Vec::new();
-    if let Some((at, verb)) = verb(&words) {
-        let subject = subject(&words[..at], heading);
-        let is_be = BE.contains(&verb);
-        match is_be {
-            true => asked.push(format!("What {verb} {subject}?")),
-            false => asked.push(format!("What does {subject} {verb}?")),
-        }
-        let word = place_or_time(&words[at + 1..]);
-        match (word, is_be) {
-            (Some(word), true) => asked.push(format!("{word} {verb} {subject}?")),
-            (Some(word), false) => asked.push(format!("{word} does {subject} {verb}?")),
-            (None, _) => {}
-        }
+    if let Some(verb) = verb(&words) {
+        let subject = subject(&words[..verb.at], heading);
+        let rest = &words[verb.at + 1..];
+        asked.push(verb.question("What", &subject, ""));
+        asked.extend(place_or_time(rest).map(|word| verb.question(word, &subject, "")));
+        asked.extend(amount(&verb, rest).map(|word| verb.question(word, &subject, "")));
+        asked.extend(stranded(rest).map(|end| verb.question("What", &subject, &end)));
         asked.push(format!("Tell me about {subject}."));
+        asked.extend(possessive(&subject).map(|subject| format!("What do you know of {subject}?")));
         asked.push(format!("{subject}?"));
     }
     let kept: Vec<&str> = words.iter().copied().filter(|word| !is_stop(word)).map(bare).collect();
@@ -50,6 +55,8 @@ pub fn asked(sentence: &str, heading: &str) -> Vec<String> {
     let keys = &kept[..kept.len() - kept.len() / 3];
     if keys.len() >= 2 {
         asked.push(keys.join(" ").to_lowercase());
+        // Whoever asks puts the same words in another order.
+        asked.push(keys.iter().rev().copied().collect::<Vec<_>>().join(" ").to_lowercase());
     }
     asked.iter_mut().for_each(capital);
     asked
@@ -65,16 +72,55 @@ pub fn told(question: &str, answer: &str) -> Vec<String> {
     words(answer).into_iter().filter(|word| !asked.contains(word)).collect()
 }
 
-/// Where the statement's verb stands, and how it is written in a question.
-fn verb<'a>(words: &[&'a str]) -> Option<(usize, &'a str)> {
+/// The statement's verb.
+struct Verb<'a> {
+    at: usize,
+    /// As it is written in a question: itself, or the plain form after `does` or `did`.
+    plain: &'a str,
+    helper: Option<&'static str>,
+}
+
+impl Verb<'_> {
+    fn question(&self, word: &str, subject: &str, end: &str) -> String {
+        let end = if end.is_empty() { String::new() } else { format!(" {end}") };
+        match self.helper {
+            None => format!("{word} {} {subject}{end}?", self.plain),
+            Some(helper) => format!("{word} {helper} {subject} {}{end}?", self.plain),
+        }
+    }
+}
+
+fn verb<'a>(words: &[&'a str]) -> Option<Verb<'a>> {
+    let listed = |list: &'static str, word: &str| {
+        list.split(", ").find_map(|pair| pair.trim().split_once(' ').filter(|(form, _)| *form == word))
+    };
     words.iter().enumerate().skip(1).take(SUBJECT).find_map(|(at, word)| {
         if BE.contains(word) {
-            return Some((at, *word));
+            return Some(Verb { at, plain: word, helper: None });
         }
-        let plain =
-            VERBS.split(", ").find_map(|pair| pair.trim().split_once(' ').filter(|(third, _)| third == word));
-        plain.map(|(_, plain)| (at, plain))
+        let (list, helper) =
+            [(VERBS, "does"), (PAST, "did")].into_iter().find(|(list, _)| listed(list, word).is_some())?;
+        listed(list, word).map(|(_, plain)| Verb { at, plain, helper: Some(helper) })
     })
+}
+
+/// How an amount is asked for.
+fn amount(verb: &Verb, rest: &[&str]) -> Option<&'static str> {
+    let number = rest.iter().take(2).any(|word| word.contains(|c: char| c.is_ascii_digit()));
+    (number && AMOUNTS.contains(&verb.plain)).then_some("How much")
+}
+
+/// What stands between the verb and a last word or two after a preposition, with that: what is asked for goes to the front.
+fn stranded(rest: &[&str]) -> Option<String> {
+    let at = rest.iter().rposition(|word| PREPOSITIONS.contains(word))?;
+    (at > 0 && (1..=2).contains(&(rest.len() - at - 1))).then(|| rest[..=at].join(" "))
+}
+
+/// `Mira's boat` for `the boat of Mira`.
+fn possessive(subject: &str) -> Option<String> {
+    let (thing, owner) = subject.strip_prefix("the ")?.split_once(" of ")?;
+    let name = owner.starts_with(char::is_uppercase) && !owner.contains(' ');
+    name.then(|| format!("{owner}'s {thing}"))
 }
 
 fn subject(words: &[&str], heading: &str) -> String {
@@ -131,13 +177,28 @@ mod tests {
                 "What is the code of the garden gate?",
                 "Tell me about the code of the garden gate.",
                 "The code of the garden gate?",
-                "Code garden gate"
+                "Code garden gate",
+                "Gate garden code"
             ]
         );
         assert_eq!(asked("Mira drives a green van", "")[0], "What does Mira drive?");
         assert_eq!(asked("The bakery opens at 6:30.", "")[1], "When does the bakery open?");
         assert_eq!(asked("It is under the third step.", "spare key")[1], "Where is spare key?");
-        assert_eq!(asked("Buy milk, eggs and bread", ""), ["Buy milk eggs"]);
+        assert_eq!(asked("Buy milk, eggs and bread", ""), ["Buy milk eggs", "Eggs milk buy"]);
+        let forms = |sentence: &str| asked(sentence, "");
+        assert_eq!(
+            forms("The boat of Mira cost 300 crowns.")[..2],
+            ["What did the boat of Mira cost?", "How much did the boat of Mira cost?"]
+        );
+        assert!(
+            forms("The boat of Mira cost 300 crowns.").contains(&"What do you know of Mira's boat?".into())
+        );
+        assert!(forms("Jorek is allergic to lupins.").contains(&"What is Jorek allergic to?".into()));
+        assert!(
+            !forms("Jorek is fond of the old mill by the river bank.")
+                .iter()
+                .any(|form| form.ends_with("by?"))
+        );
     }
 
     #[test]
