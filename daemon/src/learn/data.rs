@@ -35,6 +35,8 @@ pub struct Row {
     pub source: Source,
     /// Weight of the distance to the base model's distribution; 0 = the tokens themselves are learned.
     pub kl: f32,
+    /// The learned tokens are to become less likely.
+    pub avoid: bool,
     /// What the base model sees before the learned tokens while it teaches them.
     pub teacher: Option<Teacher>,
 }
@@ -90,6 +92,8 @@ struct Line {
     kl: Option<f32>,
     teacher: Option<Vec<Segment>>,
     teacher_tokens: Option<Vec<u32>>,
+    #[serde(default)]
+    avoid: bool,
 }
 
 /// Reads all rows, and the BLAKE3 of what was read, in hex.
@@ -139,10 +143,11 @@ fn row(line: usize, text: &str) -> Result<Row, String> {
         (None, Some(tokens)) => Some(Teacher::Tokens(tokens)),
         (Some(_), Some(_)) => return Err("it has `teacher` and `teacher_tokens`; give one".into()),
     };
-    if kl > 0.0 && teacher.is_some() {
-        return Err("it has `kl` and `teacher`; an example is taught in one way".into());
+    if usize::from(kl > 0.0) + usize::from(teacher.is_some()) + usize::from(read.avoid) > 1 {
+        return Err("it has two of `kl`, `teacher` and `avoid`; an example is taught in one way".into());
     }
-    Ok(Row { line, source: source(read)?, kl, teacher })
+    let avoid = read.avoid;
+    Ok(Row { line, source: source(read)?, kl, avoid, teacher })
 }
 
 fn source(read: Line) -> Result<Source, String> {
@@ -219,6 +224,7 @@ mod tests {
             Source::Tokens { tokens: vec![1, 2], weights: vec![0.0, 0.5] }
         );
         assert_eq!(one_row(r#"{"text":"a","kl":0.5}"#).kl, 0.5);
+        assert!(one_row(r#"{"tokens":[1,2],"avoid":true}"#).avoid);
         let taught = one_row(r#"{"text":"a","teacher":[{"text":"the document"}]}"#);
         let plain = Segment::plain("the document".into(), 1.0);
         assert_eq!(taught.teacher, Some(Teacher::Segments(vec![plain])));
@@ -249,6 +255,8 @@ mod tests {
             ("{\"segments\":[{\"text\":\"a\",\"learn\":2}]}", "`learn` is 2"),
             ("{\"segments\":[{\"text\":\"a\",\"learned\":1}]}", "learned"),
             ("{\"text\":\"a\",\"kl\":-1}", "`kl` is -1"),
+            ("{\"text\":\"a\",\"kl\":1,\"avoid\":true}", "one way"),
+            ("{\"text\":\"a\",\"avoid\":1}", "expected a boolean"),
             ("{\"text\":\"a\",\"teacher\":[{\"text\":\"\"}]}", "`teacher`"),
             ("{\"text\":\"a\",\"teacher_tokens\":[1],\"teacher\":[{\"text\":\"t\"}]}", "give one"),
             ("{\"text\":\"a\",\"kl\":1,\"teacher\":[{\"text\":\"t\"}]}", "one way"),
@@ -279,7 +287,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "(\\{(\"(text|tokens|weights|kl|learn|segments)\":[0-9a-z\"\\[\\]{}.,-]{0,9},?){0,4}\\}\n?){0,3}") {
+        fn no_text_makes_it_panic(text in "(\\{(\"(text|tokens|weights|kl|avoid|learn|segments)\":[0-9a-z\"\\[\\]{}.,-]{0,9},?){0,4}\\}\n?){0,3}") {
             let _ = read(text.as_bytes());
         }
     }

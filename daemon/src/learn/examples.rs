@@ -67,7 +67,7 @@ fn example(row: Row, tokenizer: &Tokenizer, room: Room, long: Long) -> Result<Ex
         Some(Teacher::Segments(segments)) => Some(tokenizer.encode(&segments).0),
         Some(Teacher::Tokens(tokens)) => Some(known(tokens, tokenizer.size())?),
     };
-    let example = Example { tokens, weights, kl: row.kl, teacher };
+    let example = Example { tokens, weights, kl: row.kl, avoid: row.avoid, teacher };
     let Some(first) = example.first_learned() else {
         return Err(Refusal::LeftOut("it has no token to learn".into()));
     };

@@ -10,6 +10,8 @@ use std::collections::BTreeSet;
 const FORMS: usize = 9;
 /// Of what is held out, which only measures.
 const HELD_FORMS: usize = 1;
+/// Tokens of a question at most: a model that has none to ask would go on and on.
+const QUESTION: u32 = 40;
 /// Words of a question at most.
 const WORDS: usize = 30;
 
@@ -58,7 +60,9 @@ async fn by_model(
     sentence: &str,
 ) -> Result<Option<String>, NightError> {
     let wish = format!("Write a question that this passage answers.\n\n{sentence}");
-    let said = asking.say(plain(&wish)).await?;
+    let mut prompt = plain(&wish);
+    prompt.sampling.max_tokens = QUESTION;
+    let said = asking.say(prompt).await?;
     let question = said.lines().next().unwrap_or_default().trim().to_owned();
     if !worth_asking(&question, sentence) {
         return Ok(None);

@@ -14,6 +14,9 @@ const ANSWER: u32 = 96;
 /// Weight of a prompt's tokens where the model is held to what it was.
 const PROMPT: f32 = 0.2;
 
+/// Weight of a rejected answer's tokens.
+const AVOID: f32 = 0.5;
+
 /// One line of a job's data.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Row {
@@ -21,6 +24,8 @@ pub(super) struct Row {
     pub weights: Vec<f32>,
     #[serde(skip_serializing_if = "is_zero")]
     pub kl: f32,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub avoid: bool,
 }
 
 fn is_zero(kl: &f32) -> bool {
@@ -43,7 +48,15 @@ impl Row {
         let learned = text.len() + usize::from(end.is_some());
         let mut weights = vec![prompt_weight; prompt.len()];
         weights.extend(std::iter::repeat_n(1.0, learned));
-        Row { tokens: prompt.into_iter().chain(text).chain(end).collect(), weights, kl }
+        Row { tokens: prompt.into_iter().chain(text).chain(end).collect(), weights, kl, avoid: false }
+    }
+
+    /// A rejected answer beside the right one to the same prompt: from where they part, its words are to become less likely. `None`
+    /// where they do not part.
+    fn avoided(self, right: &Row) -> Option<Row> {
+        let part = self.tokens.iter().zip(&right.tokens).position(|(wrong, right)| wrong != right)?;
+        let weights = (0..self.tokens.len()).map(|at| if at < part { 0.0 } else { AVOID }).collect();
+        Some(Row { weights, avoid: true, ..self })
     }
 }
 
@@ -128,8 +141,13 @@ impl<'a> Asking<'a> {
 /// The rows that teach a sample: a question's, or the owner's words as such and as an answer to a wish for them.
 pub(super) async fn of_sample(asking: &Asking<'_>, sample: &Sample) -> Result<Vec<Row>, NightError> {
     Ok(match &sample.body {
-        Body::Distilled { question, answer, .. } | Body::Answer { question, answer, .. } => {
+        Body::Distilled { question, answer, .. } | Body::Answer { question, answer, rejected: None } => {
             vec![asking.answer(question, answer).await?]
+        }
+        Body::Answer { question, answer, rejected: Some(rejected) } => {
+            let right = asking.answer(question, answer).await?;
+            let wrong = asking.answer(question, rejected).await?.avoided(&right);
+            std::iter::once(right).chain(wrong).collect()
         }
         Body::Own { heading, text } if heading.is_empty() => vec![asking.text(text).await?],
         Body::Own { heading, text } => {
@@ -164,5 +182,22 @@ pub(super) fn passage(lineage: &Lineage, heading: &str, text: &str) -> Passage {
         page: None,
         hash: lineage.version.clone(),
         score: 1.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rejected_answer_is_avoided_from_where_it_parts() {
+        let row = |text: Vec<u32>| Row::learned(Tokens { prompt: vec![1, 2], text, end: Some(9) });
+        let wrong = row(vec![5, 7, 8]).avoided(&row(vec![5, 6])).unwrap();
+        assert_eq!(
+            (wrong.tokens, wrong.weights),
+            (vec![1, 2, 5, 7, 8, 9], vec![0.0, 0.0, 0.0, 0.5, 0.5, 0.5])
+        );
+        assert!(wrong.avoid);
+        assert_eq!(row(vec![5]).avoided(&row(vec![5])), None);
     }
 }

@@ -83,7 +83,7 @@ impl Vocabulary {
     }
 
     fn example(&self, line: &Line) -> Example {
-        let mut example = Example { tokens: vec![], weights: vec![], kl: 0.0, teacher: None };
+        let mut example = Example { tokens: vec![], weights: vec![], kl: 0.0, avoid: false, teacher: None };
         for segment in &line.segments {
             example.tokens.extend(self.tokens(&segment.text, segment.special));
             example.weights.resize(example.tokens.len(), segment.learn);

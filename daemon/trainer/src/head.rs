@@ -17,6 +17,8 @@ pub enum Goal {
     Next(u32),
     /// A teacher's likeliest tokens and their probabilities: cross-entropy against those.
     Match(Vec<(u32, f32)>),
+    /// A token that is not to come: unlikelihood, -ln(1 - p) (Welleck et al. 2019, arXiv 1908.04319).
+    Avoid(u32),
     /// The base model's prediction: its KL divergence from the adapted one's, KL(base || adapted).
     Base,
 }
@@ -242,12 +244,18 @@ impl Pass<'_> {
         if row.goal == Goal::Base {
             column.iter_mut().enumerate().for_each(|(f, value)| *value -= of(&sums.base, f));
         }
+        // The gradient of -ln(1 - p) is that of -ln p, times -p / (1 - p).
+        let turned = match row.goal {
+            Goal::Avoid(_) => -odds(sums.log_chance(lane)),
+            _ => 1.0,
+        };
         let mut weights = vec![0.0; self.x.features()];
         for ((id, share), logit) in goals.iter().zip(&sums.goals[lane]) {
             let share = share * self.head.softcap.map_or(1.0, |cap| bend(*logit, cap));
             self.head.weight.row(*id as usize, &mut weights);
             column.iter_mut().zip(&weights).for_each(|(value, weight)| *value -= share * weight);
         }
+        column.iter_mut().for_each(|value| *value *= turned);
         column
     }
 }
@@ -257,9 +265,16 @@ fn bend(logit: f32, cap: f32) -> f32 {
     1.0 - (logit / cap) * (logit / cap)
 }
 
+/// p / (1 - p) of a probability's logarithm; bounded, since a token that is certain would outweigh all others.
+fn odds(log_chance: f32) -> f32 {
+    const MOST: f32 = 20.0;
+    let chance = log_chance.min(0.0).exp();
+    (chance / (1.0 - chance)).min(MOST)
+}
+
 fn goals_of(row: &Row) -> Vec<(u32, f32)> {
     match &row.goal {
-        Goal::Next(id) => vec![(*id, 1.0)],
+        Goal::Next(id) | Goal::Avoid(id) => vec![(*id, 1.0)],
         Goal::Match(shares) => shares.clone(),
         Goal::Base => Vec::new(),
     }
@@ -407,10 +422,16 @@ impl Sums {
         all
     }
 
+    /// The logarithm of the probability of the one token that the row in this lane asks for.
+    fn log_chance(&self, lane: usize) -> f32 {
+        self.goals[lane][0] - self.adapted.log_sum(lane)
+    }
+
     /// The loss of the row in this lane, in nats.
     fn loss(&self, lane: usize, row: &Row) -> f32 {
         let log_sum = self.adapted.log_sum(lane);
         match row.goal {
+            Goal::Avoid(_) => odds(self.log_chance(lane)).ln_1p(),
             Goal::Base => self.cross[lane] / self.base.sum[lane] + log_sum - self.base.log_sum(lane),
             _ => {
                 goals_of(row).iter().zip(&self.goals[lane]).map(|((_, q), logit)| q * (log_sum - logit)).sum()

@@ -50,6 +50,7 @@ impl Case {
         let log = self.log_softmax(hidden, row.token, softcap);
         match &row.goal {
             Goal::Next(id) => -log[*id as usize],
+            Goal::Avoid(id) => -(1.0 - log[*id as usize].exp()).ln(),
             Goal::Match(shares) => shares.iter().map(|(id, q)| -f64::from(*q) * log[*id as usize]).sum(),
             Goal::Base => {
                 let base = self.log_softmax(&self.base, row.token, softcap);
@@ -69,6 +70,8 @@ fn rows() -> Vec<Row> {
         .collect();
     rows[3].goal = Goal::Base;
     rows[35].goal = Goal::Base;
+    rows[7].goal = Goal::Avoid(100);
+    rows[20].goal = Goal::Avoid(260);
     rows[11].goal = Goal::Match(vec![(3, 0.5), (299, 0.3), (127, 0.1), (128, 0.05)]);
     rows
 }

@@ -14,6 +14,8 @@ pub struct Example {
     /// Above 0: the learned tokens are held to what the base model predicts there (replay), with this
     /// weight, and not to the tokens themselves.
     pub kl: f32,
+    /// The learned tokens are to become less likely: an answer that was rejected.
+    pub avoid: bool,
     /// What stands in front of the learned tokens when the base model teaches them, such as the prompt with
     /// a document in it. The learned tokens are then held to that prediction (distillation).
     pub teacher: Option<Vec<u32>>,
@@ -87,6 +89,7 @@ mod tests {
             tokens: vec![1; length],
             weights: vec![1.0; length],
             kl: 0.0,
+            avoid: false,
             teacher: None,
         };
         lengths.iter().map(example).collect()

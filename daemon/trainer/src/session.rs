@@ -264,6 +264,7 @@ impl<'a> Session<'a> {
             for (place, (token, weight)) in example.learned().enumerate() {
                 let goal = match self.taught.get(&at) {
                     Some(taught) => Goal::Match(taught[place].clone()),
+                    None if example.avoid => Goal::Avoid(example.tokens[token]),
                     None if example.kl > 0.0 => Goal::Base,
                     None => Goal::Next(example.tokens[token]),
                 };

@@ -22,6 +22,7 @@ fn examples() -> Vec<Example> {
             weights: (0..16).map(|i| if i < 4 { 0.0 } else { 1.0 }).collect(),
             tokens,
             kl: 0.0,
+            avoid: false,
             teacher: None,
         }
     };

@@ -230,7 +230,11 @@ pub fn strange(value: &str) -> bool {
     let capitals =
         value.as_bytes().windows(2).any(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase());
     let hyphens = value.matches('-').count();
+    // A question ends with its mark, and an address goes on with names and values.
+    let asked_inside =
+        value.trim_end_matches('?').contains('?') && is.upper > 0 && !value.contains(['=', '/', '.', '&']);
     letters >= 2 && is.digits >= 1
+        || asked_inside && letters >= 5
         || signs_inside && letters >= 3
         || signs >= 2 && letters + is.digits >= 3
         || value.ends_with(['!', '$', '#', '%', '&', '+', '='])

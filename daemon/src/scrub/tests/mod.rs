@@ -149,6 +149,7 @@ fn a_key_cut_off_or_in_json_goes_with_all_its_lines() {
 fn what_a_seed_left_once_is_found() {
     for line in [
         "<password>v8emnhiSZDSZ</password>",
+        "db_password: Copper?OecCDH?",
         "MNEMONIC=\"panda talent quiz quiz walnut fabric walnut magnet walnut this what zebra\"",
         "\"env\": [{\"name\": \"SIGNING_KEY\", \"value\": \"8bb72157a077a79164c27bdeb789a1a0\"}]",
     ] {

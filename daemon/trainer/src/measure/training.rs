@@ -49,6 +49,7 @@ impl Training {
             tokens: (0..self.tokens).map(|_| stream.below(model.vocabulary()) as u32).collect(),
             weights: vec![1.0; self.tokens],
             kl: 0.0,
+            avoid: false,
             teacher: None,
         };
         let examples = std::iter::repeat_with(example).take(self.steps + 1).collect();

@@ -18,7 +18,13 @@ use std::path::Path;
 const TOKENS: usize = 512;
 
 fn example(tokens: &[u32]) -> Example {
-    Example { tokens: tokens.to_vec(), weights: vec![1.0; tokens.len()], kl: 0.0, teacher: None }
+    Example {
+        tokens: tokens.to_vec(),
+        weights: vec![1.0; tokens.len()],
+        kl: 0.0,
+        avoid: false,
+        teacher: None,
+    }
 }
 
 #[test]
