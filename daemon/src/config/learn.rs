@@ -31,6 +31,9 @@ pub struct LearnConfig {
     /// New samples without which no cycle begins.
     #[schemars(range(min = 1, max = 100000))]
     pub least_samples: u32,
+    /// New samples of a cycle at most; what is left waits for the next.
+    #[schemars(range(min = 1, max = 100000))]
+    pub most_samples: u32,
     /// Percent of your texts that are never learned and only measure; the newest of each cycle.
     #[schemars(range(min = 5, max = 50))]
     pub held_out: u32,
@@ -82,6 +85,7 @@ impl Default for LearnConfig {
             pressure: 20,
             celsius: 85,
             least_samples: 12,
+            most_samples: 200,
             held_out: 15,
             distilled: 50,
             style: 20,

@@ -135,12 +135,13 @@ async fn begin(inner: &Inner, desk: &Desk) -> Result<Plan, NightError> {
     let held_model = desk.engine.hold().await?;
     let asking = Asking::new(&inner.rooms, &desk.engine, &held_model.model);
     let samples = inner.rooms.store.samples().await?;
-    let left_out =
+    let mut left_out =
         unreadable(&desk.engine, samples.iter().filter(|sample| !known.contains(&sample.id))).await?;
     let of_new = samples.iter().filter(|sample| !sample.held && left_out.contains(&sample.id)).count();
     if !inner.enough(new.saturating_sub(of_new), learn).await? {
         return Err(NightError::Unreadable { left_out: of_new, new, model: desk.model.name.clone() });
     }
+    left_out.extend(waiting(&samples, &known, &left_out, learn.most_samples as usize));
     distil(&inner.rooms, &asking, &left_out).await?;
     let mut samples = inner.rooms.store.samples().await?;
     samples.retain(|sample| !left_out.contains(&sample.id));
@@ -164,6 +165,30 @@ async fn begin(inner: &Inner, desk: &Desk) -> Result<Plan, NightError> {
     make_job(inner, desk, parent, &rows)?;
     inner.keep_plan(&plan)?;
     Ok(plan)
+}
+
+/// What was not learned yet and waits for a later cycle, since one takes `most`: the newest come first.
+fn waiting(
+    samples: &[Sample],
+    known: &BTreeSet<String>,
+    left_out: &BTreeSet<String>,
+    most: usize,
+) -> Vec<String> {
+    let new = |sample: &&Sample| {
+        sample.lineage.parent.is_none()
+            && !sample.held
+            && !known.contains(&sample.id)
+            && !left_out.contains(&sample.id)
+    };
+    let mut new: Vec<&Sample> = samples.iter().filter(new).collect();
+    new.sort_by_key(|sample| std::cmp::Reverse(sample.at));
+    let late: BTreeSet<&str> = new.iter().skip(most).map(|sample| sample.id.as_str()).collect();
+    // With the questions that were made of it already.
+    let of_late = |sample: &&Sample| {
+        late.contains(sample.id.as_str())
+            || sample.lineage.parent.as_deref().is_some_and(|id| late.contains(id))
+    };
+    samples.iter().filter(of_late).map(|sample| sample.id.clone()).collect()
 }
 
 /// What was held out and is not among the held-outs of an earlier cycle.
@@ -328,4 +353,27 @@ async fn train(inner: &Inner, desk: &Desk) -> Result<Vec<(u64, f32)>, NightError
         training.finish().await?;
     }
     Ok(inner.losses())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{self, Lineage};
+
+    #[test]
+    fn the_newest_are_learned_first_and_the_rest_waits() {
+        let sample = |n: i64| {
+            let body = Body::Own { heading: String::new(), text: format!("text {n}") };
+            Sample::new(Lineage::default(), n, body)
+        };
+        let mut samples: Vec<Sample> = (0..6).map(sample).collect();
+        samples[5].held = true;
+        let question = samples::distilled(&samples[1], "What?", "That.").unwrap();
+        samples.push(question.clone());
+        let (known, unread) =
+            (BTreeSet::from([samples[4].id.clone()]), BTreeSet::from([samples[3].id.clone()]));
+        let late = waiting(&samples, &known, &unread, 1);
+        assert_eq!(late, [&samples[0], &samples[1], &question].map(|sample| sample.id.clone()));
+        assert!(waiting(&samples, &known, &unread, 3).is_empty());
+    }
 }

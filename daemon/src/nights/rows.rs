@@ -151,8 +151,11 @@ pub(super) async fn of_sample(asking: &Asking<'_>, sample: &Sample) -> Result<Ve
         }
         Body::Own { heading, text } if heading.is_empty() => vec![asking.text(text).await?],
         Body::Own { heading, text } => {
-            let wish = format!("Write what I would write about {heading}.");
-            vec![asking.text(text).await?, asking.answer(&wish, text).await?]
+            let mut rows = vec![asking.text(text).await?];
+            for wish in ["Write what I would write about", "Write this for me:"] {
+                rows.push(asking.answer(&format!("{wish} {heading}."), text).await?);
+            }
+            rows
         }
     })
 }

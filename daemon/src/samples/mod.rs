@@ -97,11 +97,18 @@ pub struct Secret {
 pub fn of_text(lineage: &Lineage, heading: &str, text: &str, at: i64) -> Vec<Sample> {
     let (clean, _) = scrub::clean_lines(text);
     let heading = scrub::clean_lines(heading).0.trim().to_owned();
-    let made = pieces(&clean).into_iter().map(|piece| {
+    let made = pieces(below(&clean, &heading)).into_iter().map(|piece| {
         let body = Body::Own { heading: heading.clone(), text: piece };
         Sample::new(lineage.clone(), at, body)
     });
     made.collect()
+}
+
+/// A text without its own heading in its first line, which is known already.
+fn below<'a>(text: &'a str, heading: &str) -> &'a str {
+    let text = text.trim_start();
+    let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+    if first.starts_with('#') && first.trim_matches(['#', ' ', '\r']) == heading { rest } else { text }
 }
 
 /// The sample of an exchange; `None` when any of it holds a secret, as no part can be taken out of an answer.
@@ -196,6 +203,17 @@ mod tests {
         assert_eq!(samples[0].lineage, lineage("/a"));
         assert_eq!(of_text(&lineage("/a"), "Kitchen", text, 9)[0].id, samples[0].id);
         assert_ne!(of_text(&lineage("/b"), "Kitchen", text, 5)[0].id, samples[0].id);
+    }
+
+    #[test]
+    fn a_heading_is_no_part_of_its_text() {
+        let text = |text: &str| match &of_text(&lineage("/a"), "The boat", text, 5)[0].body {
+            Body::Own { text, .. } => text.clone(),
+            _ => panic!(),
+        };
+        assert_eq!(text("\n# The boat\n\nIt is green, and it leaks."), "It is green, and it leaks.");
+        assert_eq!(text("# The oars\nThey are long."), "# The oars\nThey are long.");
+        assert!(of_text(&lineage("/a"), "The boat", "# The boat", 5).is_empty());
     }
 
     #[test]

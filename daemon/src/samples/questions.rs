@@ -29,7 +29,10 @@ const SUBJECT: usize = 9;
 
 /// The sentences of a text that are worth asking about, as they stand there.
 pub fn sentences(text: &str) -> Vec<&str> {
-    let lines = text.lines().map(|line| line.trim_start_matches(['#', '-', '*', '>', ' ', '\t']));
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.trim_start_matches(['-', '*', '>', ' ', '\t']));
     let sentences = lines.flat_map(|line| line.split_inclusive(". ")).map(str::trim);
     sentences.filter(|sentence| sentence.split_whitespace().count() >= 4).collect()
 }
