@@ -2,6 +2,7 @@
 //! with limited fuel: a template comes with a downloaded model and is not trusted. Text from outside
 //! is guarded first, so that what a file says can never become a control token.
 
+use crate::clock::civil;
 use crate::protocol::frames::{Fault, Generate};
 use crate::types::{Message, Role, ToolChoice, ToolSpec};
 use minijinja::value::{Kwargs, Serde};
@@ -350,7 +351,7 @@ fn strftime(format: &str, seconds: u64) -> String {
     ];
     const DAYS: [&str; 7] = ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
     let days = seconds / 86_400;
-    let (year, month, day) = civil(days);
+    let (year, month, day) = civil(days as i64);
     let (name, weekday) = (MONTHS[month as usize - 1], DAYS[(days % 7) as usize]);
     let mut out = String::new();
     let mut chars = format.chars();
@@ -376,20 +377,6 @@ fn strftime(format: &str, seconds: u64) -> String {
         }
     }
     out
-}
-
-/// Year, month and day of a day counted from 1970-01-01.
-fn civil(days: u64) -> (u64, u64, u64) {
-    // Counted from 0000-03-01, so that the leap day is a year's last.
-    let days = days + 719_468;
-    let era = days / 146_097;
-    let of_era = days % 146_097;
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + u64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

@@ -36,12 +36,12 @@ impl Interval {
 }
 
 /// The middle of the values; `None` of none.
-pub fn median(values: &[f32]) -> Option<f64> {
+pub fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
-    sorted.sort_by(f32::total_cmp);
+    sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
-    let upper = f64::from(*sorted.get(middle)?);
-    Some(if sorted.len().is_multiple_of(2) { (upper + f64::from(sorted[middle - 1])) / 2.0 } else { upper })
+    let upper = *sorted.get(middle)?;
+    Some(if sorted.len().is_multiple_of(2) { (upper + sorted[middle - 1]) / 2.0 } else { upper })
 }
 
 #[cfg(test)]

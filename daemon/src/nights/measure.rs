@@ -5,7 +5,7 @@ use super::rows::{Asking, passage};
 use super::{NightError, collect};
 use crate::engine::Engine;
 use crate::eval;
-use crate::gate::Figures;
+use crate::gate::{Figures, median};
 use crate::protocol::frames::{Fault, Generate, Sampling, Score};
 use crate::samples::{self, Body, Sample, Secret, document};
 use std::collections::BTreeMap;
@@ -79,14 +79,9 @@ async fn medians(engine: &Engine, samples: &[&Sample]) -> Result<Vec<f64>, Night
             };
             nats.extend(scored(engine, Score { prompt: None, text: text.clone() }).await?);
         }
-        medians.extend(median(nats));
+        medians.extend(median(&nats));
     }
     Ok(medians)
-}
-
-fn median(mut nats: Vec<f64>) -> Option<f64> {
-    nats.sort_by(f64::total_cmp);
-    nats.get(nats.len() / 2).copied()
 }
 
 /// A text longer than the context says nothing, for each model alike.
@@ -182,11 +177,5 @@ mod tests {
             !holds("The code of the gate is 1234.", question, expected) && !holds("", question, expected)
         );
         assert!(!holds("x", "x?", "x"), "a question that tells all");
-    }
-
-    #[test]
-    fn the_median_is_the_one_in_the_middle() {
-        assert_eq!(median(vec![3.0, 1.0, 100.0]), Some(3.0));
-        assert_eq!(median(Vec::new()), None);
     }
 }

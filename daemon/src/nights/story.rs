@@ -67,7 +67,6 @@ fn questions(story: &Story) -> Vec<BeforeAfter> {
 
 fn chapter(card: &Card, story: Story) -> Chapter {
     let Story { base, figures, .. } = &story;
-    let middle = |nats: &[f64]| median(&nats.iter().map(|nats| *nats as f32).collect::<Vec<_>>());
     let measured = *figures != Figures::default();
     Chapter {
         number: card.number,
@@ -77,8 +76,8 @@ fn chapter(card: &Card, story: Story) -> Chapter {
         scale: card.scale,
         reason: card.verdict.as_ref().map(|verdict| verdict.reason()).unwrap_or_default(),
         loss: story.loss.clone(),
-        nats_before: middle(&base.documents),
-        nats_after: middle(&figures.documents),
+        nats_before: median(&base.documents),
+        nats_after: median(&figures.documents),
         closed_book: share(&figures.closed_book),
         open_book: share(&figures.open_book),
         divergence: measured.then_some(figures.own_nats - base.own_nats),

@@ -1,6 +1,8 @@
 //! Words and numbers as the page shows them. Whatever comes from outside goes through [`escaped`]: cut to a
 //! length, without control characters and marks that turn the order of letters, and without meaning to HTML.
 
+use crate::clock::civil;
+
 /// What stands for a number that was not measured.
 pub const NONE: &str = "–";
 
@@ -126,19 +128,8 @@ pub fn date(at: i64) -> String {
         "November",
         "December",
     ];
-    let (year, month, day) = civil(at.div_euclid(86400).clamp(-200_000_000, 200_000_000));
+    let (year, month, day) = civil(at.div_euclid(86400));
     format!("{day}\u{a0}{} {year}", MONTHS[(month - 1) as usize])
-}
-
-/// The date of a day since 1970-01-01. After Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
-    (year + era * 400 + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

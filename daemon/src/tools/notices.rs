@@ -166,38 +166,11 @@ fn check(notice: &Notice) -> Result<(), Refusal> {
 fn moment(at: i64) -> String {
     let local = at + i64::from(super::clock::local_offset(at)) * 60;
     let (days, second) = (local.div_euclid(86400), local.rem_euclid(86400));
-    let (year, month, day) = civil(days);
+    let (year, month, day) = crate::clock::civil(days);
     format!("on {year:04}-{month:02}-{day:02} at {:02}:{:02}", second / 3600, second / 60 % 60)
-}
-
-/// The date of a day since 1970-01-01. After Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 /// Seconds since 1970.
 fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn days_become_dates() {
-        for (days, date) in
-            [(0, (1970, 1, 1)), (-1, (1969, 12, 31)), (19_782, (2024, 2, 29)), (20_779, (2026, 11, 22))]
-        {
-            assert_eq!(civil(days), date);
-        }
-    }
 }
