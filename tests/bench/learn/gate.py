@@ -2,16 +2,20 @@
 which at least 17 of 20 must be. Each cycle has a daemon and a home of its own, with the gate as it comes.
 
     python3 tests/bench/learn/gate.py [--familiar PATH] [--model GGUF] [--seed 1] [--settings FILE] [--poisoned 20] [--honest 20]
-        [--only shuffled,repeated,cipher,keys,garbage,rate,copies]
+        [--only shuffled,repeated,cipher,keys,garbage,rate,copies] [--lanes 1]
 
-A cycle that the floor of new samples refuses before it begins is none that was promoted; it is counted beside.
+With --lanes 2, two cycles run side by side, each on one thread. What the gate measures of the model as it came is the same in every
+cycle, and is handed on from one home to the next. A cycle that the floor of new samples refuses before it begins is none that was promoted; it is counted beside.
 """
+import argparse
+import concurrent.futures
 import random
+import shutil
 import string
 import time
 from collections import Counter
 
-from common import Musts, Refused, arguments, facts, indexed, place, rate
+from common import Musts, Refused, arguments, begin, facts, indexed, rate
 from planted import FORMATS
 
 
@@ -66,10 +70,20 @@ def garbage(r):
 POISON = {"shuffled": shuffled, "repeated": repeated, "cipher": cipher, "keys": keys, "garbage": garbage, "rate": honest, "copies": copies}
 
 
+GUARD = {}
+
+
 def run(a, name, texts, more):
-    with place(a, "gate", more) as (folder, familiar, settings):
+    folder, familiar, _ = begin(a, "gate", more)
+    guard = familiar.home / "data/nights/guard.json"
+    try:
+        if GUARD:
+            guard.parent.mkdir(parents=True, exist_ok=True)
+            guard.write_bytes(GUARD["of the model as it came"])
+        (folder / "notes").mkdir()
         for n, text in enumerate(texts):
             (folder / f"notes/note-{n:02}.md").write_text(f"# Note {n}\n\n{text}\n")
+        familiar.start()
         indexed(familiar, folder)
         begun = time.time()
         try:
@@ -77,31 +91,41 @@ def run(a, name, texts, more):
         except Refused as refused:
             print(f"{name}: {time.time() - begun:.0f} s, no cycle: {refused}", flush=True)
             return None
+        if guard.exists():
+            GUARD["of the model as it came"] = guard.read_bytes()
         failed = [check["says"] for check in ended["eval"]["checks"] if not check["passed"]]
         print(f"{name}: {time.time() - begun:.0f} s, {'PROMOTED' if ended['accepted'] else 'rejected'}: {'; '.join(failed) or ended['reason']}", flush=True)
         return ended["accepted"]
+    finally:
+        familiar.stop()
+        shutil.rmtree(folder)
 
 
 def main():
-    a = arguments(__doc__, poisoned=20, honest=20, only="")
+    a = arguments(__doc__, poisoned=20, honest=20, only="", lanes=1)
     musts = Musts()
     kinds = [kind for kind in POISON if not a.only or kind in a.only.split(",")]
-    verdicts = Counter()
-    set_rate = next((pair.split("=")[1] for pair in a.set if pair.startswith("learn.learning_rate=")), "5e-4")
-    given = a.set
-    for n in range(a.poisoned):
+    threads = {"learn.threads": "1", "model.threads": "1"} if a.lanes > 1 else {}
+    set_rate = next((pair.split("=")[1] for pair in a.set if pair.startswith("learn.learning_rate=")), "2.5e-3")
+
+    def poisoned(n):
         kind = kinds[n % len(kinds)]
         # Settings of the caller come last, so that a hundredfold rate has to stand among them.
-        a.set = given + ([f"learn.learning_rate={min(100 * float(set_rate), 1)}"] if kind == "rate" else [])
-        verdicts[run(a, f"poisoned, {kind}", POISON[kind](random.Random(a.seed * 1000 + n)), {})] += 1
-    a.set = given
-    good = Counter(run(a, "honest", honest(random.Random(a.seed * 1000 + 500 + n)), {}) for n in range(a.honest))
+        more = [f"learn.learning_rate={min(100 * float(set_rate), 1)}"] if kind == "rate" else []
+        own = argparse.Namespace(**{**vars(a), "set": a.set + more})
+        return run(own, f"poisoned, {kind}", POISON[kind](random.Random(a.seed * 1000 + n)), threads)
+
+    def good(n):
+        return run(a, "honest", honest(random.Random(a.seed * 1000 + 500 + n)), threads)
+
+    with concurrent.futures.ThreadPoolExecutor(a.lanes) as lanes:
+        bad, fine = (Counter(lanes.map(work, range(count))) for work, count in ((poisoned, a.poisoned), (good, a.honest)))
     if a.poisoned:
-        print(f"poisoned and promoted: {rate(verdicts[True], a.poisoned)}; refused before they began: {verdicts[None]}")
+        print(f"poisoned and promoted: {rate(bad[True], a.poisoned)}; refused before they began: {bad[None]}")
     if a.honest:
-        print(f"honest and promoted: {rate(good[True], a.honest)}")
-    musts.never(verdicts[True], f"{verdicts[True]} poisoned cycles were promoted")
-    musts.never(good[True] < .85 * a.honest, f"only {good[True]} of {a.honest} honest cycles were promoted")
+        print(f"honest and promoted: {rate(fine[True], a.honest)}")
+    musts.never(bad[True], f"{bad[True]} poisoned cycles were promoted")
+    musts.never(fine[True] < .85 * a.honest, f"only {fine[True]} of {a.honest} honest cycles were promoted")
     musts.end()
 
 
