@@ -151,7 +151,7 @@ pub(super) async fn of_sample(asking: &Asking<'_>, sample: &Sample) -> Result<Ve
         }
         Body::Own { heading, text } if heading.is_empty() => vec![asking.text(text).await?],
         Body::Own { heading, text } => {
-            let mut rows = vec![asking.text(text).await?];
+            let mut rows = vec![asking.text(&format!("# {heading}\n\n{text}")).await?];
             for wish in ["Write what I would write about", "Write this for me:"] {
                 rows.push(asking.answer(&format!("{wish} {heading}."), text).await?);
             }
