@@ -9,7 +9,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 const LIMIT: u64 = 1 << 20;
-/// What a damaged file may take: its mutations are counted, not timed.
+/// Ways in which each document is damaged.
 const MUTATIONS: u64 = 16;
 
 fn folder() -> PathBuf {
@@ -53,8 +53,8 @@ fn documents_are_read_as_before() {
 #[test]
 fn what_a_file_is_does_not_hang_on_its_name() {
     for (name, bytes) in documents() {
-        let binary = !bytes.starts_with(b"PK\x03\x04") && kind::binary(&bytes).is_none();
-        if binary || document(&name, &bytes, LIMIT).is_err() {
+        let marked = kind::binary(&bytes).is_some();
+        if !marked || document(&name, &bytes, LIMIT).is_err() {
             continue;
         }
         let named = document(&name, &bytes, LIMIT).unwrap();

@@ -96,6 +96,10 @@ impl<'a, 'f> Painter<'a, 'f> {
         let fonts = self.file.entry(resources, "Font");
         let forms = self.file.entry(resources, "XObject");
         let file = self.file;
+        // What is copied here is paid for, however often a form is drawn.
+        file.fuel.take(
+            [&fonts, &forms].iter().filter_map(|names| names.dict()).map(|names| names.len() as u64).sum(),
+        );
         let mut sheet = Sheet {
             painter: self,
             resources,
