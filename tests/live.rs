@@ -146,6 +146,30 @@ fn a_saved_file_is_found_an_edited_one_by_its_new_words_and_a_deleted_one_no_mor
 }
 
 #[test]
+fn documents_are_found_by_page_and_bad_ones_are_listed_until_they_are_mended() {
+    let home = serving(&[]);
+    let good = include_bytes!("documents/reportlab.pdf");
+    home.write("good.pdf", good);
+    let bad = home.write("bad.pdf", b"%PDF-1.7 and nothing more");
+    home.write("letter.eml", include_bytes!("documents/letter.eml"));
+    found(&home, "blauen Topf", &["letter.eml"]);
+    found(&home, "hedge", &["good.pdf"]);
+    let hits = home.json(&["search", "--json", "hedge"]);
+    assert_eq!(hits["hits"][0]["page"], 2, "{hits}");
+    wait_for("the bad file's reason", || {
+        let status = index_status(&home);
+        let failed = status["failed"].as_array().unwrap();
+        failed
+            .iter()
+            .find(|file| file["error"].as_str().unwrap().contains("damaged PDF document"))
+            .map(|_| ())
+    });
+    fs::write(&bad, include_bytes!("documents/letter.pdf")).unwrap();
+    found(&home, "Kowalski", &["bad.pdf", "good.pdf"]);
+    equals_folder(&home, every);
+}
+
+#[test]
 fn the_last_of_many_quick_edits_is_what_is_found() {
     let home = serving(&[]);
     for i in 0..400 {

@@ -39,6 +39,38 @@ fn every_break_out_is_refused() {
     });
 }
 
+#[test]
+fn every_kind_of_document_is_read_inside_of_the_jail() {
+    runtime().block_on(async {
+        let mut spec = Spec::new(Kind::Extract, Jail { memory: 2 << 30, ..Jail::default() });
+        spec.program = Some(BINARY.into());
+        let worker = Worker::new(spec);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/documents");
+        let mut read = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            if name.ends_with(".txt") {
+                continue;
+            }
+            let file = std::fs::File::open(&path).unwrap();
+            let extract = Request::Extract(Extract { name: name.clone(), max_text: 1 << 20 });
+            let reply = worker.call(extract, Some(file.into()), SOON).await.unwrap().reply().await;
+            match reply {
+                Ok(Reply::Extracted(extracted)) => assert!(!extracted.chunks.is_empty(), "{name}"),
+                Err(WorkerError::Fault(Fault::Document(reason))) => {
+                    assert_eq!(reason, "secret.pdf is locked with a password");
+                }
+                other => panic!("{name}: {other:?}"),
+            }
+            read += 1;
+        }
+        assert!(read >= 20, "{read}");
+        assert_eq!(worker.status().restarts, 0);
+        worker.stop().await;
+    });
+}
+
 /// A train worker with the folder that it may write.
 fn train_worker(folder: &Path) -> Worker {
     let write = Some(folder.to_owned());

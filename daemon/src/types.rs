@@ -155,8 +155,9 @@ impl Label {
 }
 
 /// A stretch of an indexed file. `start..end` are bytes of the file's decoded content (for a
-/// compressed file, of what it unpacks to); `line` is 1-based; `hash` is BLAKE3 of the file's
-/// bytes as they were when it was indexed, in hex.
+/// compressed file, of what it unpacks to; for a document such as a PDF, of the text that is read of it); `line` is
+/// 1-based in the same; `page` is the 1-based page, slide or sheet, in a document that has them; `hash` is BLAKE3 of
+/// the file's bytes as they were when it was indexed, in hex.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Passage {
     pub path: String,

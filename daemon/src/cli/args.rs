@@ -154,6 +154,10 @@ pub struct Audit {
 #[derive(Debug, Subcommand)]
 pub enum Index {
     /// Index a folder or a file, and watch it
+    ///
+    /// Read are text, Markdown, HTML, source code, CSV, TSV and JSON, each also gzipped; Jupyter notebooks; PDF; Word
+    /// (.docx), Excel (.xlsx, .xls), PowerPoint (.pptx); OpenDocument (.odt, .ods, .odp); EPUB; mail (.eml, mbox, Maildir);
+    /// and the lists of what is in ZIP and tar files. What a file is its content decides, not its name.
     Add {
         path: PathBuf,
         /// Return only when everything below it is searchable

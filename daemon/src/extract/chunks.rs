@@ -16,21 +16,31 @@ pub(super) struct Piece {
     pub breadcrumb: String,
 }
 
-/// All passages of a text, in order. `headings` are in order of `start`.
-pub(super) fn split(text: &str, headings: &[Heading]) -> Vec<Piece> {
+/// All passages of a text, in order. `headings` are in order of `start`, and so are the `borders`
+/// that no passage reaches over.
+pub(super) fn split(text: &str, headings: &[Heading], borders: &[usize]) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     let mut trail: Vec<&Heading> = Vec::new();
+    // A border was passed and nothing has been read behind it yet.
+    let mut parted = false;
     let mut sections = vec![(0, None)];
     sections.extend(headings.iter().map(|h| (h.start, Some(h))));
+    if !borders.is_empty() {
+        sections.extend(borders.iter().map(|border| (*border, None)));
+        // A heading at a page's top is the page's.
+        sections.sort_by_key(|(start, heading)| (*start, heading.is_some()));
+    }
     for (i, &(start, heading)) in sections.iter().enumerate() {
         let end = sections.get(i + 1).map_or(text.len(), |next| next.0);
+        parted |= borders.binary_search(&start).is_ok();
         let mut deeper = true;
         if let Some(heading) = heading {
             deeper = trail.last().is_none_or(|above| heading.level >= above.level);
             trail.retain(|above| above.level < heading.level);
             trail.push(heading);
         }
-        section(text, start, end, &breadcrumb(&trail), deeper, &mut pieces);
+        section(text, start, end, &breadcrumb(&trail), deeper && !parted, &mut pieces);
+        parted &= text[start..end].trim().is_empty();
     }
     pieces.retain(|piece| text[piece.start..piece.end].chars().any(char::is_alphanumeric));
     pieces

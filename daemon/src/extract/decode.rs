@@ -1,6 +1,7 @@
 //! Bytes to UTF-8 text: unpacks gzip within a limit, tells text from binary, and finds the encoding.
 //! Pure; it never decides what a text means.
 
+use super::kind;
 use super::map::Map;
 use crate::protocol::frames::Fault;
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
@@ -45,10 +46,10 @@ pub(super) fn unpack<'a>(name: &str, bytes: &'a [u8], limit: u64) -> Result<Cow<
     Ok(Cow::Owned(unpacked))
 }
 
-/// Refuses what is not text, judged by its first bytes.
+/// Refuses what is neither text nor of a kind with marks of its own, judged by its first bytes.
 pub(super) fn refuse_binary(name: &str, head: &[u8]) -> Result<(), Fault> {
-    if head.starts_with(b"%PDF-") {
-        return Err(Fault::Document(format!("{name} is a PDF document, which is not read yet")));
+    if kind::binary(head).is_some() {
+        return Ok(());
     }
     if head.starts_with(&GZIP) || bom(head).is_some() || wide(head).is_some() {
         return Ok(());

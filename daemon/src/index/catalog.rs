@@ -27,6 +27,7 @@ pub(super) struct Row {
     pub racy: bool,
     /// BLAKE3 in hex; empty for a file that could not be read.
     pub hash: String,
+    /// Why it could not be read, or not to its end.
     pub error: Option<String>,
 }
 
@@ -167,7 +168,7 @@ impl Catalog {
     ) -> rusqlite::Result<Vec<(String, u64, i64)>> {
         let mut query = self.db.prepare_cached(
             "SELECT path, size, mtime_ns FROM files
-             WHERE error IS NULL AND path > ?1 AND (?2 = '' OR substr(path, -length(?2)) = ?2) ORDER BY path",
+             WHERE hash <> '' AND path > ?1 AND (?2 = '' OR substr(path, -length(?2)) = ?2) ORDER BY path",
         )?;
         let mut rows = query.query([after, suffix])?;
         let mut found = Vec::new();
@@ -188,7 +189,7 @@ impl Catalog {
         self.db
             .prepare_cached(
                 "SELECT path FROM files WHERE inode = ?1 AND device = ?2 AND size = ?3 AND mtime_ns = ?4
-                 AND error IS NULL AND racy = 0 LIMIT 8",
+                 AND hash <> '' AND racy = 0 LIMIT 8",
             )?
             .query_map(
                 params![stamp.inode as i64, stamp.device as i64, stamp.size as i64, stamp.mtime_ns],
@@ -199,7 +200,7 @@ impl Catalog {
 
     pub(super) fn totals(&self) -> rusqlite::Result<Totals> {
         self.db.query_row(
-            "SELECT COUNT(*) - COUNT(error), COALESCE(SUM(CASE WHEN error IS NULL THEN size END), 0), COUNT(error)
+            "SELECT COALESCE(SUM(hash <> ''), 0), COALESCE(SUM(CASE WHEN hash <> '' THEN size END), 0), COUNT(error)
              FROM files",
             [],
             |row| {
@@ -212,7 +213,7 @@ impl Catalog {
         )
     }
 
-    /// The first `limit` files that could not be read, with the reason.
+    /// The first `limit` files that could not be read, or not to their end, with the reason.
     pub(super) fn failed(&self, limit: usize) -> rusqlite::Result<Vec<(String, String)>> {
         self.db
             .prepare_cached("SELECT path, error FROM files WHERE error IS NOT NULL ORDER BY path LIMIT ?1")?

@@ -247,6 +247,46 @@ async fn bad_files_are_listed_and_good_ones_are_found() {
     index.close().await;
 }
 
+/// A PDF document of 1000 lines, which is packed to a few hundred bytes.
+fn long_pdf() -> Vec<u8> {
+    use std::io::Write;
+    let content = format!("BT /F 9 Tf {}", "(words about an armadillo) Tj 0 -12 Td ".repeat(1000));
+    let mut packed = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    packed.write_all(content.as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    let objects = "%PDF-1.4\n1 0 obj <</Pages 2 0 R>> endobj 2 0 obj <</Kids[3 0 R]>> endobj
+        3 0 obj <</Type/Page/Contents 4 0 R/Resources<</Font<</F 5 0 R>>>>>> endobj
+        5 0 obj <</Type/Font/Subtype/Type1/BaseFont/Helvetica>> endobj trailer <</Root 1 0 R>>\n";
+    let head = format!("4 0 obj <</Filter/FlateDecode/Length {}>> stream\n", packed.len());
+    [objects.as_bytes(), head.as_bytes(), &packed, b"\nendstream endobj"].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_with_too_much_text_is_found_by_its_beginning_and_listed() {
+    let place = Place::new();
+    let file = place.docs.join("long.pdf");
+    fs::write(&file, long_pdf()).unwrap();
+    let index = place.open_with(IndexConfig { max_file_bytes: 8000, ..IndexConfig::default() }).await;
+    index.add(&place.docs).await.unwrap();
+    index.settled().await;
+    let status = index.status();
+    assert_eq!((status.documents, status.failed.len()), (1, 1), "{status:?}");
+    assert_eq!(status.failed[0].error, "only its first 8000 bytes of text are indexed");
+    let hit = index.search("armadillo", 1).await.unwrap().remove(0);
+    assert_eq!(hit.passage.page, Some(1));
+    fs::rename(&file, place.docs.join("renamed.pdf")).unwrap();
+    until("it is found under its new name", async || paths(&index, "armadillo").await == ["renamed.pdf"])
+        .await;
+    index.settled().await;
+    assert_eq!(index.status().failed.len(), 1);
+    fs::write(place.docs.join("renamed.pdf"), "%PDF-1.4 and no more").unwrap();
+    until("what cannot be read is not found", async || paths(&index, "armadillo").await.is_empty()).await;
+    index.settled().await;
+    let status = index.status();
+    assert_eq!((status.documents, status.failed.len()), (0, 1), "{status:?}");
+    index.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ignore_files_take_effect_when_they_change() {
     let place = Place::new();

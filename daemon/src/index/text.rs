@@ -20,7 +20,7 @@ use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyEr
 
 /// Bumped when the schema, the analyzers or the chunker change in a way that old entries do not
 /// fit: the index is then rebuilt from the files.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// The writer's arena in bytes, tantivy's least: the broker is to stay small.
 const ARENA: usize = 15_000_000;

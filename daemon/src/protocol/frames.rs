@@ -264,7 +264,8 @@ impl Default for Sampling {
 pub struct Extract {
     /// File name without its folder: only the extension is used, to choose a parser.
     pub name: String,
-    /// Decoded text beyond this many bytes is an error, so that a zip bomb stays small.
+    /// Text beyond this many bytes is left out of a document and refused in a file of text, so that a zip
+    /// bomb stays small.
     pub max_text: u64,
 }
 
@@ -371,6 +372,8 @@ pub struct Extracted {
     pub hash: String,
     /// Bytes read from the file.
     pub bytes: u64,
+    /// Why there is more text in it than is told here, if there is.
+    pub partial: Option<String>,
 }
 
 /// One passage of an extracted document.
@@ -381,6 +384,7 @@ pub struct Chunk {
     pub end: u64,
     /// 1-based line in the decoded content.
     pub line: u32,
+    /// 1-based page, slide or sheet that it begins on, in a document that has them.
     pub page: Option<u32>,
     /// Headings above it, joined by " > ".
     pub breadcrumb: String,

@@ -31,8 +31,8 @@ impl Keeper {
 
     /// Takes in a file's text; a file whose bytes are as before costs no commit of the text.
     pub(super) fn store(&mut self, key: &str, row: Row, extracted: &Extracted) {
-        let row = Row { hash: extracted.hash.clone(), error: None, ..row };
-        let unchanged = self.row(key).is_some_and(|known| known.hash == row.hash && known.error.is_none());
+        let row = Row { hash: extracted.hash.clone(), error: extracted.partial.clone(), ..row };
+        let unchanged = self.row(key).is_some_and(|known| known.hash == row.hash && known.error == row.error);
         if unchanged {
             self.change(key, Some(row), false);
         } else {
@@ -54,7 +54,7 @@ impl Keeper {
         if known.as_ref() == Some(&row) {
             return;
         }
-        if known.is_some_and(|known| known.error.is_none())
+        if known.is_some_and(|known| !known.hash.is_empty())
             && let Err(error) = self.text.delete(key)
         {
             return self.refused(error.into(), Some(key));

@@ -292,7 +292,7 @@ impl Keeper {
                 continue;
             }
             tracing::debug!("{} was {old}", path.display());
-            let row = Row { hash: known.hash, ..row.clone() };
+            let row = Row { hash: known.hash, error: known.error, ..row.clone() };
             let entries = entries.into_iter().map(|mut entry| {
                 entry.path = key.to_string();
                 entry
