@@ -18,13 +18,13 @@ const ALLOWED: [(&str, &[&str]); 36] = [
     ("gate", &[]),
     ("generations", &["disk", "gate"]),
     ("idle", &["config", "clock", "disk"]),
-    ("report", &["gate"]),
+    ("report", &["clock", "gate"]),
     ("policy", &["types", "protocol"]),
     ("scrub", &[]),
     ("agent", &["types", "protocol", "config"]),
     ("worker", &["protocol"]),
     ("extract", &["protocol", "types", "worker"]),
-    ("engine", &["types", "protocol", "config", "llama", "testkit", "worker"]),
+    ("engine", &["types", "protocol", "config", "clock", "llama", "testkit", "worker"]),
     ("learn", &["types", "protocol", "config", "llama", "testkit", "worker"]),
     ("eval", &["types", "protocol", "config", "agent", "engine"]),
     // `extract` only in tests, where documents are read in process.
@@ -148,8 +148,8 @@ const ALLOWED: [(&str, &[&str]); 36] = [
     (
         "cli",
         &[
-            "types", "protocol", "config", "audit", "daemon", "engine", "eval", "extract", "idle", "keys",
-            "learn", "plugins", "policy", "sharing", "worker",
+            "types", "protocol", "config", "audit", "clock", "daemon", "engine", "eval", "extract", "idle",
+            "keys", "learn", "plugins", "policy", "sharing", "worker",
         ],
     ),
     ("main", &["cli"]),
