@@ -1,15 +1,11 @@
 """What the model begins with: heads that look back, match and copy, wired by hand. The dimensions are shared out among
 what a token is (A), what stood one and two tokens back (B, C), which passage it is in (G), and a few flags; embeddings
-are large against what untrained layers write, so that the wiring holds until training has taken it over. In A, words of
-like meaning lie near each other.
+are large against what untrained layers write, so that the wiring holds until training has taken it over.
 """
 import math
 import re
 
 import torch
-import torch.nn.functional as F
-
-from meanings import load, stem
 
 # Dimensions of each, 256 in all; what a wider model has beyond that is left free. Flags: one that all tokens have, a place to look
 # when nothing matches, a space before, a capital, in a passage, begins a passage or ends one.
@@ -18,22 +14,19 @@ SIZE = {"A": 13.0, "common": 8.0, "sink": 8.0, "shape": 3.0, "inside": 6.0, "mar
 SPACE = "\u2581"
 
 
+def stem(word):
+    return re.sub(r"(ing|ied|ies|ed|es|ly|s|e|y)$", "", word) if len(word) > 3 else word
+
+
 def codes(pieces, size, normal):
-    """A vector for each piece: the same whatever its capitals and spaces, much alike for the forms of a word, and somewhat for
-    words of like meaning, which has half of the numbers to itself."""
+    """A vector for each piece: the same whatever its capitals and spaces, and much alike for the forms of a word."""
     shared, own, out = {}, {}, []
-    words = [piece.strip(SPACE).lower() or piece for piece in pieces]
-    meanings = load()
-    meant = meanings.vectors(sorted({w for w in words if re.fullmatch("[a-z]{3,}", w) and meanings.common(meanings.base(w))}), size // 2)
-    for word in words:
+    for piece in pieces:
+        word = piece.strip(SPACE).lower() or piece
         for key, of in ((stem(word), shared), (word, own)):
             if key not in of:
                 of[key] = normal(size)
-        if word in meant:
-            meaning = F.pad(meant[word], (0, size - size // 2)) * math.sqrt(size)
-            out.append(0.6 * meaning + 0.55 * shared[stem(word)] + 0.5 * own[word])
-        else:
-            out.append(0.85 * shared[stem(word)] + 0.5 * own[word])
+        out.append(0.85 * shared[stem(word)] + 0.5 * own[word])
     out = torch.stack(out)
     return out / out.norm(dim=1, keepdim=True)
 
@@ -132,16 +125,15 @@ def wire(heads, i, c, part, seen, to_group, say, shape, normal):
         for h in range(2):
             # The same word: in the question for a passage's words, in the passages for the question's.
             heads.clear(h)
-            # One looks at the token alone and most at what it means, the other also at the one before it.
+            # One looks at the token alone, the other also at the one before it.
             before = 14 * h
-            of = A if h else A[:len(A) // 2]
-            content = rotation(normal, last - turning - before, len(of)) @ of
-            heads.compare(h, turning, content, content, 3.9 if h else 2.9)
+            content = rotation(normal, last - turning - before, len(A)) @ A
+            heads.compare(h, turning, content, content, 3.9)
             if h:
                 content = rotation(normal, before, len(B)) @ B
                 heads.compare(h, last - before, content, content, 4.5)
-            heads.compare(h, last, common, part["inside"] * (-1 if i == 1 else 1), 2.4 if h else 3.2)
-            heads.query[h, -1], heads.key[h, -1] = common[0], ((2.4, 2.9) if i == 1 else (4.6, 4.9))[h] * part["sink"][0]
+            heads.compare(h, last, common, part["inside"] * (-1 if i == 1 else 1), 2.4)
+            heads.query[h, -1], heads.key[h, -1] = common[0], (2.9 if i == 1 else 4.9) * part["sink"][0]
         heads.carry(0 if i == 2 else 3, *((G, G) if i == 2 else (to_group, G)), 0.7)
     elif i == 3:
         for h in (2, 3):

@@ -1,5 +1,5 @@
 """Passages out of the corpus, cut as the index cuts them, and searched as it searches: what shares rare words with a question.
-Reads corpus.jsonl and everyday.jsonl and makes nothing up.
+Reads corpus.jsonl and makes nothing up.
 """
 import collections
 import json
@@ -77,26 +77,20 @@ def chunks_of(doc, rng, low, high):
 
 
 class Library:
-    """The passages of all documents, by document and by the stems of their words; those of everyday English stand last."""
+    """The passages of all documents, by document and by the stems of their words."""
 
     def __init__(self, scratch, rng, low, high, share=.4, held_out=False):
         self.chunks, self.by_doc, self.posts = [], collections.defaultdict(list), collections.defaultdict(list)
-        for file, part in (("corpus.jsonl", share), ("everyday.jsonl", 1)):
-            self.everyday = len(self.chunks)
-            for row in open(scratch / file):
-                doc = json.loads(row)
-                if doc["held_out"] == held_out and rng.random() < part:
-                    for c in chunks_of(doc, rng, low, high):
-                        self.by_doc[c.doc].append(len(self.chunks))
-                        self.chunks.append(c)
+        for row in open(scratch / "corpus.jsonl"):
+            doc = json.loads(row)
+            if doc["held_out"] == held_out and rng.random() < share:
+                for c in chunks_of(doc, rng, low, high):
+                    self.by_doc[c.doc].append(len(self.chunks))
+                    self.chunks.append(c)
         for i, c in enumerate(self.chunks):
             for s in c.stems:
                 self.posts[s].append(i)
         self.n = len(self.chunks)
-
-    def any(self, rng):
-        """Any passage, of everyday English one time in three."""
-        return self.chunks[rng.randrange(self.everyday, self.n) if rng.random() < .33 else rng.randrange(self.everyday)]
 
     def idf(self, s):
         return math.log((self.n + 1) / (len(self.posts.get(s, ())) + 1)) / math.log(self.n)
@@ -112,4 +106,4 @@ class Library:
             return self.chunks[rng.choice(post)] if post else None
         if r < .8 and doc in self.by_doc:
             return self.chunks[rng.choice(self.by_doc[doc])]
-        return self.any(rng)
+        return self.chunks[rng.randrange(self.n)]

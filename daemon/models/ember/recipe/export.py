@@ -81,7 +81,6 @@ def main(scratch, checkpoint, out):
     w.add_chat_template(TEMPLATE)
     # Read by the agent (daemon/src/agent): its answers from passages are held to the passages' own sentences.
     w.add_bool("familiar.quotes", True)
-    # Retrieval's first passage is right more often than the choice among four (tests/questions.py).
     w.add_uint32("familiar.passages", 1)
     w.add_uint32("familiar.passage_chars", 1000)
 

@@ -33,17 +33,16 @@ def guides(b, layers):
     earlier = place[:1, :, None] >= place[:1, None, :]
 
     def match(name, layer, heads, rows, keys, idle):
-        """The same word among KEYS; where there is none, the control tokens, which counts IDLE: little, as a word of like meaning
-        may stand there that nobody has marked."""
+        """The same word among KEYS; where there is none, the control tokens, which counts IDLE."""
         mask = same & keys[:, None, :] & rows[:, :, None] & earlier
         found = mask.any(-1)
         mask |= ~found[:, :, None] & control[:, None, :]
         g.add(name, layer, heads, rows.float() * torch.where(found, 1.0, idle), mask=mask)
         return found
 
-    asked = match("asked", 1, [0, 1], inside & (word >= 0), part == r.ASKED, 0.02)
+    asked = match("asked", 1, [0, 1], inside & (word >= 0), part == r.ASKED, 0.05)
     g.add("start", 1, [2], inside.float(), index=b[..., r.START])
-    again = match("again", 2, [0, 1], (part == r.AGAIN) & (word >= 0), inside, 0.02)
+    again = match("again", 2, [0, 1], (part == r.AGAIN) & (word >= 0), inside, 0.1)
     # The choice reads the asked words of its own turn that were found, which know where; then the right group's words that
     # are asked for.
     choice = torch.isin(mark, torch.tensor(r.CHOICES, device=b.device)) & (gold > 0)

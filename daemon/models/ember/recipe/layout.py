@@ -64,10 +64,9 @@ class Text:
 
 
 def tools_text(tools, parts, first=8):
-    """The tools' lines; tool N is group FIRST + N. Also where each tool's name begins, and for each tool its keys: where they
-    begin, and their unit."""
+    """The tools' lines; tool N is group FIRST + N. Also where each tool's name begins."""
     other, header, text = parts
-    out, names, keys = Text(), [], []
+    out, names = Text(), []
     out.add("Tools:\n", other)
     for n, t in enumerate(tools):
         out.add('- "', other)
@@ -75,16 +74,15 @@ def tools_text(tools, parts, first=8):
         out.add('": ', other)
         out.add(t["description"] + "\n", text, first + n, 1)
         given = t["parameters"].get("properties", {})
-        keys.append({})
         for u, (key, p) in enumerate(given.items()):
             unit = min(u + 2, 7)
             out.add('  "', other)
-            keys[-1][key] = (out.add(key, text, first + n, unit), unit)
+            out.add(key, text, first + n, unit)
             kind = "|".join(p["enum"]) if p.get("enum") else p["type"] if isinstance(p.get("type"), str) else "any"
             optional = "" if key in t["parameters"].get("required", []) else ", optional"
             out.add('" (', other)
             out.add(f"{kind}{optional}): {p.get('description', '')}\n", text, first + n, unit)
-    return out, names, keys
+    return out, names
 
 
 def check():

@@ -111,7 +111,7 @@ any | date | The {s} has been here since {v}; {p} saw the {s} on {v}; Think of t
 """.strip().split("\n")
 
 SUBJECT = {
-    "thing": lambda r: (r.choice(w.ADJ + w.COLOUR) + " " if r.random() < .3 else "") + w.thing(r),
+    "thing": lambda r: (r.choice(w.ADJ + w.COLOUR) + " " if r.random() < .3 else "") + r.choice(w.THING),
     "machine": lambda r: (w.name(r).capitalize() + " " if r.random() < .2 else "") + r.choice(w.MACHINE),
     "event": lambda r: r.choice(w.EVENT), "service": lambda r: r.choice(w.SERVICE), "any": w.subject, "person": w.person,
     "food": lambda r: r.choice(w.FOOD), "program": lambda r: r.choice(w.PROGRAM) if r.random() < .5 else w.name(r) + " " + r.choice(w.PROGRAM),
@@ -124,7 +124,7 @@ SUBJECT = {
 VALUE = {
     "spot": lambda r: f"{r.choice(w.PREP)} the {r.choice(w.COLOUR + ['', '', '', ''])} {r.choice(w.PLACE)}".replace("  ", " ") + (f" at {w.person(r)}'s" if r.random() < .1 else ""),
     "phone": w.phone, "date": w.date, "clock": w.clock, "place": w.place, "person": w.person, "money": w.money, "code": w.code, "measure": w.measure, "duration": w.duration, "often": w.often,
-    "reason": lambda r: r.choice(w.REASON), "role": lambda r: r.choice(w.ROLE), "thing": w.thing, "food": lambda r: r.choice(w.FOOD),
+    "reason": lambda r: r.choice(w.REASON), "role": lambda r: r.choice(w.ROLE), "thing": lambda r: r.choice(w.THING), "food": lambda r: r.choice(w.FOOD),
     "degrees": lambda r: f"{r.randint(3, 26)}0 degrees" if r.random() < .7 else f"{w.count(r)} degrees", "path": w.path, "option": w.option, "port": lambda r: w.digits(r, 4), "number": w.count,
     "version": lambda r: f"{r.randint(0, 12)}.{r.randint(0, 30)}" + (f".{r.randint(0, 9)}" if r.random() < .3 else ""), "material": lambda r: r.choice(w.MATERIAL), "colour": lambda r: r.choice(w.COLOUR),
     "pin": lambda r: w.digits(r, r.choice([3, 4, 4, 6])), "secret": lambda r: f"{r.choice(w.CODEWORD)}-{r.choice(w.CODEWORD)}-{w.digits(r, 2)}" if r.random() < .5 else r.choice(w.CODEWORD) + w.digits(r, 4),

@@ -1,5 +1,5 @@
-"""Turns a sentence or line of a passage into a question that shares some of its words, in many forms, and says questions and
-requests in other words. The last templates of each list are kept for evaluation and never trained on.
+"""Turns a sentence or line of a passage into a question that shares some of its words, in many forms. The last
+templates of each list are kept for evaluation and never trained on.
 """
 import re
 
@@ -81,38 +81,3 @@ def ask(text, weight, rng, held_out=False):
     if r < 0.35 or rng.random() < 0.3:
         question += "?"
     return question.lower() if rng.random() < 0.2 else question
-
-
-def inflected(other, word, base):
-    """The other word in the form that WORD has of its BASE."""
-    if word == base:
-        return other
-    if word.endswith("ing"):
-        return (other[:-1] if other.endswith("e") and not other.endswith("ee") else other) + "ing"
-    if word.endswith("s"):
-        return other[:-1] + "ies" if re.search("[^aeiou]y$", other) else other + ("es" if re.search("(s|x|z|ch|sh)$", other) else "s")
-    if word.endswith("ed"):
-        return other[:-1] + "ied" if re.search("[^aeiou]y$", other) else other + ("d" if other.endswith("e") else "ed")
-    return other
-
-
-def reword(text, meanings, rng, only, avoid, fixed=(), most=1):
-    """Says up to MOST words of TEXT in other words: those whose stems are in ONLY, by words whose stems are not in AVOID, and none
-    in the FIXED spans. Returns the text, what each new stem stands for, and the spans where they are now."""
-    places = [(m.start(), m.end()) for m in WORD.finditer(text) if not any(a < m.end() and m.start() < b for a, b in fixed)]
-    rng.shuffle(places)
-    new, meant = [], {}
-    for a, b in places:
-        word = text[a:b].lower()
-        base = meanings.base(word)
-        others = [(o, x) for o, x in meanings.same.get(base, ()) if stem(o) not in avoid and stem(o) not in meant]
-        if word in STOP or stem(word) not in only or not others or stem(word) in meant.values() or len(new) == most:
-            continue
-        other = inflected(rng.choices(*zip(*others))[0], word, base)
-        meant[stem(other)] = stem(word)
-        new.append((a, b, other.capitalize() if text[a].isupper() else other))
-    spans = list(fixed)
-    for a, b, other in sorted(new, reverse=True):
-        text = text[:a] + other + text[b:]
-        spans = [(x + len(other) - (b - a), y + len(other) - (b - a)) if x >= b else (x, y) for x, y in spans]
-    return text, meant, spans

@@ -28,9 +28,8 @@ ENDINGS = ("s", "es", "ed", "d", "ing", "er", "ers", "ly", "y", "e", "ies", "ied
 class Rows:
     """One sample in the making."""
 
-    def __init__(self, sp, meant=None):
-        # MEANT: stems that stand for others where something is said in other words.
-        self.sp, self.rows, self.meant = sp, [], meant or {}
+    def __init__(self, sp):
+        self.sp, self.rows = sp, []
 
     def control(self, token):
         self.rows.append([token, -1, OTHER, 0, 0, 0, 0, -1, 0, 0, 0])
@@ -61,8 +60,7 @@ class Rows:
                 continue
             while text[spans[n][0]:m.end()] in ENDINGS and spans[n][0] > m.start():
                 n -= 1
-            stem = questions.stem(g)
-            out[n] = zlib.crc32(self.meant.get(stem, stem).encode()) % 2_000_000_000 + 1 if g.lower() not in questions.STOP and len(g) > 1 else 0
+            out[n] = zlib.crc32(questions.stem(g).encode()) % 2_000_000_000 + 1 if g.lower() not in questions.STOP and len(g) > 1 else 0
         return out
 
     def read(self, text):

@@ -20,15 +20,14 @@ import rows as r
 import talk
 import tools
 import words
-from meanings import load
 
 # Share of the samples, by stage. `held` is made of held-out documents, for the losses that are watched.
 SHARES = {
     "short": {"ask": 34, "note": 16, "turn": 12, "call": 30, "text": 8},
     "mixed": {"ask": 24, "note": 20, "turn": 14, "call": 28, "text": 8, "talk": 2, "sum": 4},
-    "full": {"ask": 24, "note": 20, "turn": 13, "call": 23, "text": 7, "talk": 4, "sum": 6, "wonder": 3},
-    "held": {"ask": 30, "note": 28, "turn": 12, "call": 20, "text": 5, "talk": 2, "sum": 3},
+    "full": {"ask": 24, "note": 20, "turn": 14, "call": 24, "text": 8, "talk": 3, "sum": 7},
 }
+SHARES["held"] = SHARES["full"]
 LENGTHS = {"short": (40, 160), "mixed": (60, 330)}
 LONGEST = {"short": 520, "mixed": 1000}
 # What Familiar itself offers (daemon/src/tools): it stands beside other tools in daily use.
@@ -45,8 +44,6 @@ class Maker:
         self.rng = random.Random(f"{stage} {seed}")
         self.stage = stage
         self.sp = sentencepiece.SentencePieceProcessor(model_file=str(scratch / "ember.model"))
-        self.meanings = load()
-        self.meanings.same = self.meanings.thesaurus(self.meanings.everyday())
         held = stage == "held"
         self.library = documents.Library(scratch, self.rng, *LENGTHS.get(stage, (100, 450)), 1 if held else .35, held)
         self.longest = LONGEST.get(stage, 1500)
@@ -60,12 +57,6 @@ class Maker:
         q += "?" if rng.random() < .6 and not q.endswith("?") else ""
         return q.lower() if rng.random() < .12 else q
 
-    def reworded(self, text, share, only, passages, fixed=()):
-        """The text in other words, in a SHARE of the cases: none of them stands in the passages."""
-        if self.rng.random() > share:
-            return text, {}, list(fixed)
-        return questions.reword(text, self.meanings, self.rng, only, set().union(*(c.stems for c in passages)), fixed)
-
     def as_chunk(self, note):
         return documents.Chunk(note.breadcrumb, note.text, note.spans, "notes")
 
@@ -73,10 +64,9 @@ class Maker:
         return self.rng.choice([2, 2, 3, 3, 4, 4] if self.stage == "short" else [1, 2, 3, 3, 4, 4, 4, 4, 5, 6])
 
     def of_documents(self):
-        """A question on one sentence of a document: (question, passages, place of the right one or -1, unit, what other words
-        stand for)."""
+        """A question on one sentence of a document: (question, passages, place of the right one or -1, unit)."""
         rng, lib = self.rng, self.library
-        gold = lib.any(rng)
+        gold = lib.chunks[rng.randrange(lib.n)]
         unit = rng.randrange(len(gold.spans))
         a, b = gold.spans[unit]
         q = questions.ask(gold.text[a:b], lib.idf, rng) if 12 <= b - a <= 320 else None
@@ -86,24 +76,21 @@ class Maker:
         whole, best = sum(lib.idf(s) for s in asked), lib.worth(asked, gold.unit_stems[unit])
         if whole < 0.35 or best < 0.55 * whole or any(lib.worth(asked, u) > 0.75 * best for i, u in enumerate(gold.unit_stems) if i != unit):
             return None
-        q, meant, _ = self.reworded(q, .33, gold.unit_stems[unit], [gold])
-        if rng.random() < .3:                              # and with words that no passage has
+        if rng.random() < .4:                              # people ask in words of their own too
             for _ in range(rng.choice([1, 1, 2])):
-                extra = questions.content(lib.any(rng).text)
+                extra = questions.content(lib.chunks[rng.randrange(lib.n)].text)
                 if extra:
                     q = rng.choice([q.rstrip("?") + rng.choice([" in ", " ", " for "]) + rng.choice(extra)[0], rng.choice(extra)[0] + " " + q])
         wanted = self.count()
-        pool = [c for c in (lib.like(rng, asked, gold.doc) for _ in range(wanted * 5)) if c and c.text != gold.text and not meant.keys() & c.stems]
-        if rng.random() < .2:
+        pool = [c for c in (lib.like(rng, asked, gold.doc) for _ in range(wanted * 5)) if c and c.text != gold.text]
+        if rng.random() < .17:
             k = len(asked)
-            most = 2 if k > 4 else 1 if k > 2 else 0 if k < 2 or rng.random() < .5 else 1
-            pool = [c for c in pool if len(asked & c.stems) <= most and lib.worth(asked, c.stems) < .5 * whole]
-            if rng.random() < .6:                          # what is near and does not tell
-                pool.sort(key=lambda c: -lib.worth(asked, c.stems))
-            return self.arranged(q, None, pool, max(wanted, 2), 0, meant)
+            most = 1 if k > 2 else 0 if k < 2 or rng.random() < .5 else 1
+            pool = [c for c in pool if len(asked & c.stems) <= most and lib.worth(asked, c.stems) < .45 * whole]
+            return self.arranged(q, None, pool, max(wanted, 2), 0)
         pool = [c for c in pool if max(lib.worth(asked, u) for u in c.unit_stems) < .75 * best and lib.worth(asked, c.stems) < .95 * best]
         pool.sort(key=lambda c: -lib.worth(asked, c.stems))
-        return self.arranged(q, gold, pool, wanted, unit, meant)
+        return self.arranged(q, gold, pool, wanted, unit)
 
     def of_notes(self):
         """A question on a made-up fact; other passages tell the same of other things, or other things of the same."""
@@ -126,35 +113,29 @@ class Maker:
                 other = None
             pool.append(self.as_chunk(other) if other else self.library.like(rng, {s for s, _, _ in questions.content(q)}))
         pool = [c for c in pool if c and name not in (c.text + c.crumb).lower()]
-        gold = self.as_chunk(note)
-        if rng.random() < .22:
-            # The same of another thing, and other facts of the same thing, are near and do not tell.
+        if rng.random() < .2:
+            # Another fact of the same thing is near and does not tell.
             others = [k for k in notes.BY_SUBJECT[kind[0]] if k is not kind and k[1] != kind[1]]
-            if others and rng.random() < .6:
-                near = notes.note(rng, kind[0], rng.sample(others, min(len(others), rng.choice([1, 1, 2]))), fact.subject)
+            if others and rng.random() < .3:
+                near = notes.note(rng, kind[0], [rng.choice(others)], fact.subject)
                 pool.insert(0, self.as_chunk(near))
-            q, meant, _ = self.reworded(q, .25, gold.unit_stems[unit], [gold, *pool])
-            return self.arranged(q, None, pool, max(self.count(), 2), 0, meant)
-        q, meant, _ = self.reworded(q, .25, gold.unit_stems[unit], [gold, *pool])
-        return self.arranged(q, gold, pool, self.count(), unit, meant)
+            return self.arranged(q, None, pool, max(self.count(), 2), 0)
+        return self.arranged(q, self.as_chunk(note), pool, self.count(), unit)
 
-    def arranged(self, q, gold, pool, wanted, unit, meant):
+    def arranged(self, q, gold, pool, wanted, unit):
         rng, seen, others = self.rng, {gold.text[:60]} if gold else set(), []
         for c in pool:
             if c.text[:60] not in seen:
                 seen.add(c.text[:60])
                 others.append(c)
         if gold is None:
-            others = others[:wanted]
-            rng.shuffle(others)
-            return (q, others, -1, 0, meant) if len(others) >= min(2, wanted) else None
+            return (q, others[:wanted], -1, 0) if len(others) >= min(2, wanted) else None
         others = others[:wanted - 1]
         if rng.random() < .3:
             rng.shuffle(others)
-        # What retrieval found first is right most often.
-        first = {"short": 0, "mixed": .2}.get(self.stage, .4)
+        first = {"short": 0, "mixed": .1}.get(self.stage, .2)
         place = 0 if rng.random() < first else rng.randint(0, len(others))
-        return q, others[:place] + [gold] + others[place:], place, unit, meant
+        return q, others[:place] + [gold] + others[place:], place, unit
 
     def prompt(self, q, passages):
         """The user's message as the agent writes it, and where each passage's text begins in it."""
@@ -176,7 +157,7 @@ class Maker:
         return t, spots
 
     def answer(self, s, picked, spots, places, mark):
-        _, passages, place, unit, _ = picked
+        _, passages, place, unit = picked
         if place < 0:
             s.say([(layout.NONE, None, 0, 0, (10, 3))], r.REFUSE)
             return True
@@ -193,7 +174,7 @@ class Maker:
         """A sample of one question with its passages, after an earlier turn or tools if there are some."""
         if not picked:
             return None
-        s = r.Rows(self.sp, picked[4])
+        s = r.Rows(self.sp)
         s.control(1 if self.rng.random() < .1 else r.USER) if not (before or system) else None
         if s.rows and s.rows[0][0] == 1:
             s.control(r.USER)
@@ -235,7 +216,6 @@ class Maker:
             if not own:
                 continue
             text = " ".join(questions.vary(c.text[a:b], rng) for a, b in rng.sample(own, min(len(own), rng.choice([1, 2, 3]))))
-            text, s.meant, _ = self.reworded(text, .33, c.stems, passages)
             s.control(r.USER)
             s.read(self.plain(f"Find: {text}", r.AGAIN))
             s.control(r.END)
@@ -278,8 +258,7 @@ class Maker:
                 c.crumb = c.crumb.split(" > ")[0]
         asked = self.casual(rng.choice(first.questions))
         answered = f"[{rng.randint(1, 4)}] {first.sentence}." if rng.random() < .8 else f"{first.sentence} [{rng.randint(1, 4)}]"
-        q, meant, _ = self.reworded(q, .25, chunks[place].unit_stems[unit], chunks)
-        return self.grounded((q, chunks, place, unit, meant), [(asked, answered)])
+        return self.grounded((q, chunks, place, unit), [(asked, answered)])
 
     # ---- tools
 
@@ -287,23 +266,18 @@ class Maker:
         """Tools, and requests one after the other."""
         rng = self.rng
         offered = tools.offer(rng, rng.choice([2, 3, 4] if self.stage == "short" else [2, 4, 5, 6, 6, 7]))
-        s = r.Rows(self.sp, self.retold(offered))
+        s = r.Rows(self.sp)
         s.control(r.SYSTEM)
-        text, starts, keys = layout.tools_text(offered, (r.OTHER, r.HEADER, r.TEXT))
+        text, starts = layout.tools_text(offered, (r.OTHER, r.HEADER, r.TEXT))
         listed = s.read(text)
         s.control(r.END)
         for _ in range(rng.choice([3, 4, 5, 6] if self.stage == "short" else [2, 3, 4, 5])):
             n = rng.randrange(len(offered))
             said, values, spans = tools.request(rng, offered[n])
-            own, told = ({x for x, _, _ in questions.content(t)} for t in (self.told(offered[n]), " ".join(map(self.told, offered))))
-            s.meant = {}
-            if rng.random() < .33:
-                said, s.meant, moved = questions.reword(said, self.meanings, rng, own, told, list(spans.values()))
-                spans = dict(zip(spans, moved))
             s.control(r.USER)
             if rng.random() < (.15 if self.stage != "short" else 0):
                 # In daily use passages come with every request, and say nothing of it.
-                chunks = [self.library.any(rng) for _ in range(rng.choice([1, 2]))]
+                chunks = [self.library.chunks[rng.randrange(self.library.n)] for _ in range(rng.choice([1, 2]))]
                 prompt, _ = self.prompt(said, chunks)
                 shift = len(prompt.text) - len(said)
                 regions = [(at, p if p == r.AGAIN else r.OTHER, 0, 0) for at, p, _, _ in prompt.regions]
@@ -312,45 +286,26 @@ class Maker:
                 prompt, shift = self.plain(said, r.AGAIN), 0
             places = s.read(prompt)
             s.control(r.END)
-            self.called(s, offered[n], n, starts[n], keys[n], listed, values, spans, places, shift)
+            self.called(s, offered[n], n, starts[n], listed, values, spans, places, shift)
             if rng.random() < .15:
                 self.result(s, offered[n])
         return s
 
-    def retold(self, offered):
-        """Says some descriptions in other words; returns what these stand for."""
-        meant, known = {}, {x for t in offered for x, _, _ in questions.content(self.told(t))}
-        for t in offered:
-            for spec in [t, *t["parameters"]["properties"].values()]:
-                if self.rng.random() < .25:
-                    only = {x for x, _, _ in questions.content(spec["description"])}
-                    spec["description"], new, _ = questions.reword(spec["description"], self.meanings, self.rng, only, known | meant.keys(), most=1)
-                    meant.update(new)
-        return meant
-
-    @staticmethod
-    def told(t):
-        """What a tool says of itself, its name in words."""
-        return " ".join(r.LETTERS.findall(t["name"])) + " " + t["description"]
-
-    def called(self, s, t, n, start, places_of, listed, values, spans, places, shift):
+    def called(self, s, t, n, start, listed, values, spans, places, shift):
         code = (8 + n) * 8
         parts = [("<tool_call>", None, 0, 0, (8, 8)), ('{"name": "', None, 0, 0, (1, 1)), (t["name"], (listed, start), code, r.CALL, (12, 6)), ('", "arguments": {', None, 0, 0, (4, 1))]
         keys = [k for k in t["order"] if k in values]
         for i, key in enumerate(keys):
             v = values[key]
-            at, unit = places_of[key]
-            parts.append(('"' if i == 0 else ', "', None, 0, 0, (4, 3)))
-            parts.append((key, (listed, at), code + unit, 0, (4, 3)))
-            parts.append(('": ', None, 0, 0, (3, 3)))
+            parts.append((f'"{key}": ' if i == 0 else f', "{key}": ', None, 0, 0, (4, 3)))
             if isinstance(v, str):
                 a, _ = spans[key]
-                parts += [('"', None, 0, 0, (1, 1)), (json.dumps(v, ensure_ascii=False)[1:-1], (places, shift + a), code + unit, r.VALUE, (8, 6))]
+                parts += [('"', None, 0, 0, (1, 1)), (json.dumps(v, ensure_ascii=False)[1:-1], (places, shift + a), code, r.VALUE, (8, 6))]
                 parts.append(('"', None, 0, 0, (6, 6)))
             elif isinstance(v, bool):
                 parts.append((json.dumps(v), None, 0, 0, (8, 4)))
             else:
-                parts.append((json.dumps(v), (places, shift + spans[key][0]), code + unit, r.VALUE, (8, 6)))
+                parts.append((json.dumps(v), (places, shift + spans[key][0]), code, r.VALUE, (8, 6)))
         parts.append(("}}", None, 0, 0, (6, 3)))
         parts.append(("</tool_call>", None, 0, 0, (1, 1)))
         s.say(parts, 0, 8)
@@ -361,7 +316,7 @@ class Maker:
         said = rng.choice([f"The {t['spoken']} is ready.", f"Done: {words.name(rng)}.", f"{rng.randint(1, 400)} {rng.choice(['degrees', 'results', 'files', 'euros'])}", notes.fact(rng).sentence + ".",
                            "The tool failed: " + rng.choice(["not found", "no connection", "the name is unknown"]), f"{t['spoken']} {words.name(rng)}, {words.clock(rng)}"])
         s.control(r.TOOL)
-        places = s.read(self.plain(said, r.OTHER))
+        places = s.read(self.plain(said, r.TEXT))
         s.control(r.END)
         s.say([(said, (places, 0), 0, 0, (6, 2))], 0, 6)
 
@@ -374,7 +329,7 @@ class Maker:
             s.control(r.USER)
             said = self.casual(self.rng.choice(said))
             if self.rng.random() < .4:                     # passages come with every message
-                s.read(self.prompt(said, [self.library.any(self.rng) for _ in range(2)])[0])
+                s.read(self.prompt(said, [self.library.chunks[self.rng.randrange(self.library.n)] for _ in range(2)])[0])
             else:
                 s.read(self.plain(said, r.OTHER))
             s.control(r.END)
@@ -384,7 +339,7 @@ class Maker:
     def sum(self):
         """Summary, title and keywords of a text: its heading, its one-line description, its rarest words."""
         rng, lib = self.rng, self.library
-        c = lib.any(rng)
+        c = lib.chunks[rng.randrange(lib.n)]
         x = rng.random()
         if x < .35 and 4 < len(c.heading) < 60:
             form = talk.SUMMARY if c.doc.startswith("packages/") else talk.TITLE
@@ -418,30 +373,11 @@ class Maker:
         s.say(parts, 0, 4)
         return s
 
-    def wonder(self):
-        """A question that a passage answers: what the first of its facts is asked with."""
-        rng = self.rng
-        note = notes.note(rng)
-        fact = next(f for f in note.facts if f)
-        asked = notes.first_up(fact.questions[fact.near]).rstrip("?") + "?"
-        s, t = r.Rows(self.sp), layout.Text()
-        s.control(r.USER)
-        t.add(rng.choice(talk.WONDER) + "\n\n", r.OTHER)
-        base = t.add(note.text, r.TEXT, 1, 1)
-        places = s.read(t)
-        s.control(r.END)
-        before, subject, after = asked.partition(fact.subject)
-        at = note.text.lower().find(fact.subject.lower())
-        if not before.strip() or at < 0:
-            return None
-        s.say([(before.rstrip(), None, 0, 0, (6, 4)), (" " + subject, (places, base + at - 1), 0, 0, (6, 3)), (after, None, 0, 0, (6, 4))], 0, 6)
-        return s
-
     def text(self):
         """Plain text, to learn English from."""
         s = r.Rows(self.sp)
         s.control(1)
-        c = self.library.any(self.rng)
+        c = self.library.chunks[self.rng.randrange(self.library.n)]
         text = "\n\n".join(self.library.chunks[i].text for i in self.library.by_doc[c.doc][:6])
         s.read(self.plain(text[:1200], r.OTHER))
         for row in s.rows[:-1]:

@@ -7,7 +7,6 @@ a sentence into JSON, or from a description into a name, keeps its tokens but fo
     python tokenizer.py SCRATCH
 """
 import json
-import math
 import pathlib
 import random
 import re
@@ -17,11 +16,10 @@ import sentencepiece
 from sentencepiece import sentencepiece_model_pb2 as format
 
 import layout
-import meanings
 import notes
 import tools
 
-BASE = 7000              # pieces learned; about three and a half times as many are written
+BASE = 4096              # pieces learned; about four times as many are written
 CONTROL = ["<|system|>", "<|user|>", "<|assistant|>", "<|tool|>"]
 MARKERS = [f"[{n}]" for n in range(1, 8)]
 FIXED = MARKERS + ["Question:", "Passages:", "Tools:", "<tool_call>", "</tool_call>", '"']
@@ -47,13 +45,7 @@ def text_of(scratch, rng):
         for t in tools.offer(rng, 2):
             call = json.dumps({"name": t["name"], "arguments": tools.request(rng, t)[1]}, ensure_ascii=False)
             text += layout.tools_text([t], (0, 0, 0))[0].text.split("\n") + [tools.request(rng, t)[0], call]
-    return text + everyday(meanings.load())
-
-
-def everyday(m):
-    """Everyday words as often as it takes for most of them to be a piece of their own: the things of a household above
-    all, as technical text lacks them."""
-    return [w for w in m.everyday() for _ in range(max(min(22 * round(math.sqrt(3 * m.count[w])), 400), 300 * m.household(w)))]
+    return text
 
 
 def variants(model):

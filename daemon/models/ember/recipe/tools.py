@@ -166,11 +166,11 @@ KINDS = parsed()
 def value(rng, kind):
     """What is asked for, and how a request says it."""
     if kind in ("title", "label", "subject", "query", "note"):
-        v = rng.choice([rng.choice(TITLES), w.phrase(rng), w.phrase(rng), w.phrase(rng), w.subject(rng), w.name(rng), rng.choice(w.EVENT)])
+        v = rng.choice(TITLES) if rng.random() < .6 else rng.choice([w.subject(rng), w.name(rng), rng.choice(w.EVENT)])
         if kind == "title" and rng.random() < .3:
             v = v.title()
     elif kind == "text":
-        v = rng.choice([rng.choice(TEXTS), w.sentence(rng), w.sentence(rng)])
+        v = rng.choice(TEXTS)
     elif kind in ("recipient", "person", "payee"):
         v = w.person(rng) if rng.random() < .75 else f"{rng.choice(w.FIRST).lower()}@{w.name(rng).lower()}.org"
     elif kind in ("place", "origin", "destination"):
@@ -198,7 +198,7 @@ def value(rng, kind):
     elif kind == "language":
         v = rng.choice(LANGUAGES)
     elif kind == "quoted":
-        v = rng.choice([w.name(rng), rng.choice(TITLES), w.phrase(rng), w.phrase(rng), w.thing(rng), rng.choice(w.FOOD), w.sentence(rng)])
+        v = rng.choice([w.name(rng), rng.choice(TITLES), rng.choice(w.THING), rng.choice(w.FOOD), rng.choice(TEXTS)])
     elif kind in ("tag", "target"):
         v = rng.choice([w.name(rng).lower(), rng.choice(w.CODEWORD), w.file(rng), w.name(rng).lower() + ".org"])
     elif kind == "number_code":

@@ -33,7 +33,7 @@ class Setting:
 
 
 SETTINGS = {
-    "cpu": Setting(Shape(), 4096, 12),
+    "cpu": Setting(Shape(), 4096, 8),
     "gpu": Setting(Shape(dim=384, layers=8, heads=6, ffn=1024), 65536, 3000),
 }
 STAGES = ("short", "mixed", "full")
@@ -87,9 +87,14 @@ def probes(model, b, states, found):
     return loss
 
 
+# The part of the tokens from which on the rate falls, guides fade, and most samples are as long as in daily use. Before it, short ones
+# teach more: they have many choices for each token that is read.
+FALL = .66
+
+
 def mix(part):
     """Which stage a batch is drawn from, by the part of the tokens that has been seen."""
-    points = [(0, (1, 0, 0)), (.06, (.9, .1, 0)), (.15, (.4, .5, .1)), (.35, (.1, .4, .5)), (.65, (.05, .15, .8)), (1.01, (0, 0, 1))]
+    points = [(0, (1, 0, 0)), (.18, (.9, .1, 0)), (.45, (.4, .5, .1)), (FALL, (.3, .45, .25)), (FALL + .04, (.05, .15, .8)), (1.01, (0, 0, 1))]
     for (a, x), (z, y) in zip(points, points[1:]):
         if part < z:
             k = (part - a) / (z - a)
@@ -181,14 +186,14 @@ def main():
             time.sleep(2)
             last = time.time()
         part = seen / total
-        rate = setting.rate * min(1, (step + 1) / 100) * (1 if part < .5 else max(.02, 1 - (part - .5) / .5))
+        rate = setting.rate * min(1, (step + 1) / 100) * (1 if part < FALL else max(.02, .7 * (1 - part) / (1 - FALL)))
         for o, k in zip(optimisers, PARTS_OF_RATE):
             for group in o.param_groups:
                 group["lr"] = rate * k
         shares = numpy.array([m if x.rows else 0 for m, x in zip(mix(part), stages)])
         stage = stages[rng.choice(len(stages), p=shares / shares.sum())]
         batch = stage.batch(.2 if part < .7 else .08).to(device)
-        strength = 1.0 if part < .5 else max(.1, 1 - (part - .5) / .3)
+        strength = 1.0 if part < FALL else max(.1, .5 * (.8 - part) / (.8 - FALL))
         with autocast():
             answer, guided, read, marks, each = losses(model, batch, part < .8)
         loss = answer + strength * (0.4 * guided + 0.3 * read)

@@ -1,10 +1,7 @@
 """The words that made-up samples are filled with: lists, and functions that make values. None of the names of people, places
 and things of `tests/eval/` may stand here (tests/eval.rs reads the lists of names below).
 """
-import functools
 import random
-
-from meanings import HOUSEHOLD, load
 
 # Names: tests/eval.rs checks each of them.
 FIRST = """Anna Ben Clara David Emma Felix Grace Henry Ida Jonas Kim Lena Max Nora Oscar Paula Quinn Ruth Sam Tara Uma Victor Wanda Yara Zoe Amir
@@ -131,36 +128,8 @@ def option(rng):
     return "--" + rng.choice(["no-", "", "", "with-"]) + rng.choice(CODEWORD + [name(rng).lower()])
 
 
-@functools.cache
-def everyday():
-    """Everyday nouns, names of things of a household, verbs and adjectives, and short sentences, out of WordNet."""
-    m = load()
-    words = [w for w in m.everyday() if w.islower() and len(w) < 11]
-    nouns, verbs, adjectives = ([w for w in words if m.usual(w, pos)] for pos in "nva")
-    things = [w for w in nouns if m.senses[m.shares(w)[0][0]].field == HOUSEHOLD[0]]
-    said = sorted({x for s in m.senses.values() for x in s.examples if 8 < len(x) < 60 and x.replace(" ", "").isalpha() and x.count(" ") > 1 and x[1:].islower()})
-    return nouns, things, verbs, adjectives, said
-
-
-def thing(rng):
-    return rng.choice(THING if rng.random() < .5 else everyday()[1])
-
-
-def phrase(rng):
-    """What people call a note, a list or a song."""
-    nouns, things, verbs, adjectives, _ = everyday()
-    n, m = rng.choice(nouns), rng.choice(rng.choice([nouns, things]))
-    return rng.choice([n, f"{rng.choice(adjectives)} {n}", f"{rng.choice(adjectives)} {n}", f"{n} {m}", f"{n} {m}", f"{rng.choice(verbs)} the {m}", f"{rng.choice(verbs)} {n}", f"{n} and {m}",
-                       f"{n} for the {m}", f"{rng.choice(verbs)} {rng.choice(adjectives)} {m}", f"{n} with {rng.choice(FIRST)}", f"{m} {digits(rng, rng.choice([1, 2, 4]))}"])
-
-
-def sentence(rng):
-    """A few words that make a sentence or a part of one."""
-    return rng.choice(everyday()[4])
-
-
 def subject(rng):
     """A thing to have facts about."""
     r = rng.random()
-    what = rng.choice(rng.choice([[thing(rng)], MACHINE, EVENT, PROGRAM, FOOD]))
-    return f"{rng.choice(ADJ + COLOUR)} {what}" if r < .25 else f"{name(rng).capitalize()} {what}" if r < .35 else what
+    thing = rng.choice(rng.choice([THING, MACHINE, EVENT, PROGRAM, FOOD]))
+    return f"{rng.choice(ADJ + COLOUR)} {thing}" if r < .25 else f"{name(rng).capitalize()} {thing}" if r < .35 else thing
