@@ -105,7 +105,10 @@ fn an_engine_killed_mid_answer_is_an_error_and_the_next_question_is_answered() {
                 assert!(error.message.contains("killed"), "{}", error.message);
                 killed += 1;
             }
-            AskEvent::Done(_) => {}
+            // The answer had ended already, and nobody waits for the engine whose end has yet to be noticed.
+            AskEvent::Done(_) => {
+                wait_for("the engine's end", || (home.worker_pid("engine") != Some(pid)).then_some(()));
+            }
             other => panic!("ended with {other:?}"),
         }
         let mut next = Answer::begin(&home);

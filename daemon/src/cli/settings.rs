@@ -99,6 +99,7 @@ mod tests {
             pressure = 20                            # default
             celsius = 85                             # default
             least_samples = 12                       # default
+            most_samples = 200                       # default
             held_out = 15                            # default
             distilled = 50                           # default
             style = 20                               # default
@@ -108,7 +109,7 @@ mod tests {
             rank = 16                                # default
             learning_rate = 0.0                      # default
             epochs = 3                               # default
-            least_steps = 700                        # default
+            least_steps = 1200                       # default
             kl = 1.0                                 # default
             threads = 0                              # default
 

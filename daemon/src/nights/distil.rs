@@ -6,8 +6,10 @@ use super::{NightError, Rooms, collect};
 use crate::samples::{self, Sample};
 use std::collections::BTreeSet;
 
-/// Questions on a sentence at most.
-const FORMS: usize = 9;
+/// Questions on a sentence: at least, at most, and on all together, about. Much text is asked about in fewer ways, so that a
+/// cycle ends in a night and what the owner wrote does not drown in questions.
+const FORMS: (usize, usize) = (3, 9);
+const QUESTIONS: usize = 500;
 /// Of what is held out, which only measures.
 const HELD_FORMS: usize = 1;
 /// Tokens of a question at most: a model that has none to ask would go on and on.
@@ -29,19 +31,32 @@ pub(super) async fn distil(
             && !asked.contains(sample.id.as_str())
             && !left_out.contains(&sample.id)
     });
+    let due: Vec<&Sample> = due.collect();
+    let told = due.iter().filter(|sample| !sample.held).filter_map(|sample| collect::own(sample));
+    let forms = forms(told.map(|(_, text)| samples::sentences(text).len()).sum());
     for sample in due {
-        let made = of_sample(asking, sample).await?;
+        let made = of_sample(asking, sample, if sample.held { HELD_FORMS } else { forms }).await?;
         rooms.store.keep_samples(made).await?;
     }
     Ok(())
 }
 
-async fn of_sample(asking: &Asking<'_>, sample: &Sample) -> Result<Vec<Sample>, NightError> {
+/// Questions on each of so many sentences.
+fn forms(sentences: usize) -> usize {
+    (QUESTIONS / sentences.max(1)).clamp(FORMS.0, FORMS.1)
+}
+
+async fn of_sample(asking: &Asking<'_>, sample: &Sample, forms: usize) -> Result<Vec<Sample>, NightError> {
     let Some((heading, text)) = collect::own(sample) else { return Ok(Vec::new()) };
     let mut made: Vec<Sample> = Vec::new();
-    for sentence in samples::sentences(text) {
+    for (n, sentence) in samples::sentences(text).into_iter().enumerate() {
         let mut questions = samples::asked(sentence, heading);
-        questions.truncate(if sample.held { HELD_FORMS } else { FORMS - 1 });
+        if forms < questions.len() && !sample.held {
+            // Where not all are taken, each sentence goes without others.
+            let first = n % questions.len();
+            questions.rotate_left(first);
+        }
+        questions.truncate(forms);
         if !sample.held {
             questions.extend(by_model(asking, sample, heading, sentence).await?);
         }
@@ -93,6 +108,11 @@ fn shares_words(one: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn much_text_is_asked_about_in_fewer_ways() {
+        assert_eq!([0, 10, 51, 100, 5000].map(forms), [9, 9, 9, 5, 3]);
+    }
 
     #[test]
     fn questions_that_cannot_teach_are_dropped() {
