@@ -21,9 +21,12 @@ fn rambling() -> Home {
     let mut home = Home::new();
     fs::create_dir_all(home.root()).unwrap();
     fs::write(home.root().join("config.toml"), "[ask]\ntemperature = 2.0\n").unwrap();
+    // One sentence, since answers are sentences of the passages.
+    let places = ["barn", "hedge", "orchard", "meadow", "churchyard", "stream", "hill", "quarry"];
+    let told = places.map(|place| format!("over the {place} where they hear a mouse under the snow"));
     home.write(
         "owls.txt",
-        "Owls hunt at night. They hear a mouse under the snow and turn their heads far round.\n",
+        format!("Owls hunt at night {} and turn their heads far round.\n", told.join(", then ")),
     );
     home.start();
     home.index();
