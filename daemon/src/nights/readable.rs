@@ -27,26 +27,16 @@ pub(super) async fn unreadable<'a>(
         let length = text.len().next_power_of_two();
         let usual = match usual.get(&length) {
             Some(usual) => *usual,
-            None => *usual
-                .entry(length)
-                .or_insert(mean(engine, pieces.iter().map(|piece| start(piece, length))).await?),
+            None => *usual.entry(length).or_insert(
+                mean(engine, pieces.iter().map(|piece| &piece[..piece.floor_char_boundary(length)])).await?,
+            ),
         };
         let bits = mean(engine, [text].into_iter()).await?;
-        tracing::info!(
-            "{bits:.2} bits a byte, {usual:.2} usual: {}",
-            text.chars().take(60).collect::<String>()
-        );
         if bits > TIMES * usual {
             ids.insert(sample.id.clone());
         }
     }
     Ok(ids)
-}
-
-/// At most so many bytes of a text.
-fn start(text: &str, length: usize) -> &str {
-    let end = (0..=length.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    &text[..end]
 }
 
 /// Bits a byte of some texts, each read by itself.
