@@ -23,7 +23,7 @@ const ALLOWED: [(&str, &[&str]); 36] = [
     ("scrub", &[]),
     ("agent", &["types", "protocol", "config"]),
     ("worker", &["protocol"]),
-    ("extract", &["protocol", "types", "worker"]),
+    ("extract", &["protocol", "types", "clock", "worker"]),
     ("engine", &["types", "protocol", "config", "clock", "llama", "testkit", "worker"]),
     ("learn", &["types", "protocol", "config", "llama", "testkit", "worker"]),
     ("eval", &["types", "protocol", "config", "agent", "engine"]),

@@ -1,6 +1,7 @@
 //! Rows of cells to lines of text: what stands in the first row, when it names the columns, is kept as a
 //! heading over all that follows. Pure.
 
+use crate::clock::civil;
 use crate::extract::draft::Draft;
 use crate::extract::outline::clip;
 
@@ -154,19 +155,6 @@ fn date(serial: f64) -> Option<String> {
     let (year, month, day) = civil(day - 25_569);
     let date = format!("{year:04}-{month:02}-{day:02}");
     Some(if seconds == 0 { date } else { format!("{date} {time}") })
-}
-
-/// Days since 1970 as year, month and day (Howard Hinnant's algorithm).
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (era * 400 + year + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]
