@@ -109,8 +109,8 @@ mod tests {
             rank = 16                                # default
             learning_rate = 0.0                      # default
             epochs = 3                               # default
-            least_steps = 1200                       # default
-            kl = 1.0                                 # default
+            least_steps = 1000                       # default
+            kl = 2.5                                 # default
             threads = 0                              # default
 
             [learn.gate]

@@ -95,8 +95,8 @@ impl Default for LearnConfig {
             rank: 16,
             learning_rate: 0.0,
             epochs: 3,
-            least_steps: 1200,
-            kl: 1.0,
+            least_steps: 1000,
+            kl: 2.5,
             threads: 0,
             gate: GateConfig::default(),
         }

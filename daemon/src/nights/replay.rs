@@ -9,7 +9,41 @@ use crate::samples::{self, Body, Lineage, Sample};
 use crate::types::{Passage, ToolSpec};
 
 /// Answers of the model as it came that it is held to.
-pub(super) const REPLAYED: usize = 64;
+pub(super) const REPLAYED: usize = 128;
+
+/// Tools that nobody has: name, what it does, and what it is given, all of them strings.
+const TOOLS: [(&str, &str, &[&str]); 9] = [
+    ("find_contact", "Looks somebody up in the address book.", &["person"]),
+    ("weather_report", "Tells the weather of a place on a day.", &["place", "day"]),
+    ("play_song", "Plays a song or an album.", &["title"]),
+    ("list_events", "Lists what stands in the calendar on a day.", &["day"]),
+    ("translate_phrase", "Says a phrase in another language.", &["phrase", "language"]),
+    ("plan_route", "Finds the way from one place to another.", &["from", "to"]),
+    ("start_stopwatch", "Begins to measure time under a name.", &["name"]),
+    ("draft_letter", "Begins a letter to somebody.", &["person", "subject"]),
+    ("define_word", "Explains what a word means.", &["word"]),
+];
+/// Wishes for them.
+const WISHES: [&str; 18] = [
+    "What is Paula's phone number?",
+    "Look up the address of Mr Henning.",
+    "Will it rain in Oslo tomorrow?",
+    "How warm does it get in Cadiz on Sunday?",
+    "Put on some Schubert.",
+    "I want to hear Blue Train.",
+    "What do I have to do on Friday?",
+    "Is anything in my calendar today?",
+    "How do you say good evening in Finnish?",
+    "Translate \"where is the station\" into Greek.",
+    "How do I get from Ghent to Antwerp?",
+    "Show me the way from the museum to the harbour.",
+    "Begin to time the eggs.",
+    "Start a stopwatch called laundry.",
+    "Write to Carla about the rent.",
+    "I need a letter to the council on the street lights.",
+    "What does obsequious mean?",
+    "Explain the word isthmus.",
+];
 
 /// Text of nobody's in particular, that the model is to read as it did before: Familiar's own pages.
 pub(super) fn general() -> Vec<String> {
@@ -38,9 +72,13 @@ pub(super) async fn own(inner: &Inner, desk: &Desk) -> Result<Vec<(Generate, Str
     let samples = inner.rooms.store.samples().await?;
     let mut own = Vec::new();
     for (n, prompt) in prompts(&asking, &samples, tools).into_iter().enumerate() {
-        // What it says of itself is varied; what it says of passages is what it would answer.
+        // What it says of itself is varied; what it says of passages and with tools is what it would answer.
         let grounded = prompt.messages.iter().any(|message| message.content.contains("Passages:"));
-        let sampling = if grounded { prompt.sampling.clone() } else { measure::by_itself(n as u32 + 1) };
+        let sampling = if grounded || !prompt.tools.is_empty() {
+            prompt.sampling.clone()
+        } else {
+            measure::by_itself(n as u32 + 1)
+        };
         let said = asking.say(Generate { sampling, ..prompt.clone() }).await?;
         if !said.trim().is_empty() {
             own.push((prompt, said));
@@ -77,7 +115,29 @@ fn prompts(asking: &Asking<'_>, samples: &[Sample], tools: Vec<ToolSpec>) -> Vec
         .collect();
     let of_pages = asked_of(&general());
     let talk = TALK.iter().map(|text| rows::plain(text));
-    talk.chain(grounded(asking, &of_owner, &tools)).chain(grounded(asking, &of_pages, &tools)).collect()
+    talk.chain(wishes(asking))
+        .chain(grounded(asking, &of_owner, &tools))
+        .chain(grounded(asking, &of_pages, &tools))
+        .collect()
+}
+
+/// Wishes with some of the tools, among them the right one.
+fn wishes(asking: &Asking<'_>) -> Vec<Generate> {
+    const OFFERED: usize = 4;
+    let tool = |at: usize| {
+        let (name, description, given) = TOOLS[at % TOOLS.len()];
+        let properties: serde_json::Map<_, _> =
+            given.iter().map(|name| ((*name).to_owned(), serde_json::json!({ "type": "string" }))).collect();
+        let parameters = serde_json::json!({ "type": "object", "properties": properties, "required": given });
+        ToolSpec { name: name.into(), description: description.into(), parameters: parameters.to_string() }
+    };
+    // Two wishes for each tool; it stands first, second, third and last in turn, and each wish comes twice, with other tools
+    // beside.
+    let prompt = |n: usize| {
+        let first = n % WISHES.len() / 2 + TOOLS.len() - (n + n / WISHES.len()) % OFFERED;
+        asking.wish(WISHES[n % WISHES.len()], (first..first + OFFERED).map(tool).collect())
+    };
+    (0..2 * WISHES.len()).map(prompt).collect()
 }
 
 /// Questions on the beginnings of pieces of text that are nobody's: four of them are to fit into a micro-batch of training.

@@ -1,6 +1,7 @@
 //! Samples as rows of a training job, in the very prompts that the agent makes and the very tokens that the engine reads.
 
 use super::{NightError, Rooms};
+use crate::agent::prompt::UNTOLD;
 use crate::agent::{Action, Agent, Input, Profile};
 use crate::engine::{Engine, Output};
 use crate::protocol::frames::{Generate, ModelInfo, Score, Tokens};
@@ -76,6 +77,21 @@ impl<'a> Asking<'a> {
     /// What the agent would send for a question, with these passages found.
     pub fn prompt(&self, question: &str, passages: Vec<Passage>, tools: Vec<ToolSpec>) -> Generate {
         let profile = Profile { passages: passages.len().max(1), ..self.profile.clone() };
+        Asking::first_prompt(profile, question, passages, tools)
+    }
+
+    /// What the agent would send for a wish where a client insists on tools.
+    pub fn wish(&self, wish: &str, tools: Vec<ToolSpec>) -> Generate {
+        let profile = Profile { tools: true, grounded_only: false, quotes: false, ..self.profile.clone() };
+        Asking::first_prompt(profile, wish, Vec::new(), tools)
+    }
+
+    fn first_prompt(
+        profile: Profile,
+        question: &str,
+        passages: Vec<Passage>,
+        tools: Vec<ToolSpec>,
+    ) -> Generate {
         let mut agent = Agent::new(profile, (Vec::new(), Label::owner()), question, tools);
         agent.step(Input::Start);
         let made = agent.step(Input::Retrieved(passages)).into_iter().find_map(|action| match action {
@@ -105,6 +121,12 @@ impl<'a> Asking<'a> {
             if self.profile.quotes { format!("[{number}] {answer}") } else { format!("{answer} [{number}]") };
         let prompt = self.prompt(question, passages, Vec::new());
         Ok(Row::learned(self.engine.tokens(Score { prompt: Some(prompt), text }).await?))
+    }
+
+    /// The row that teaches to say so where no passage tells.
+    pub async fn untold(&self, question: &str, passages: Vec<Passage>) -> Result<Row, NightError> {
+        let prompt = self.prompt(question, passages, Vec::new());
+        Ok(Row::learned(self.engine.tokens(Score { prompt: Some(prompt), text: UNTOLD.into() }).await?))
     }
 
     /// The row that teaches a text by itself.

@@ -2,7 +2,8 @@
 //! over: the containment of its runs of words in what was kept (Broder, "On the resemblance and containment of documents",
 //! 1997). Exact, since a person writes little. Arithmetic only; the same texts in the same order always give the same answer.
 
-use std::collections::HashSet;
+use super::{Body, Sample};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Words of a run.
 const RUN: usize = 5;
@@ -37,9 +38,25 @@ fn runs(text: &str) -> Vec<u64> {
     words.windows(RUN.min(words.len().max(1))).map(hash).collect()
 }
 
+/// Ids of the questions that a later text raises too: of several answers the last that was written counts, and nothing could
+/// tell which of them a question like "Tell me about Nils." means.
+pub fn superseded(samples: &[&Sample]) -> BTreeSet<String> {
+    let mut latest: BTreeMap<String, &Sample> = BTreeMap::new();
+    let mut superseded = BTreeSet::new();
+    for sample in samples {
+        let Body::Distilled { question, .. } = &sample.body else { continue };
+        let Some(other) = latest.insert(question.to_lowercase(), sample) else { continue };
+        let (older, newer) = if sample.at >= other.at { (other, *sample) } else { (*sample, other) };
+        latest.insert(question.to_lowercase(), newer);
+        superseded.insert(older.id.clone());
+    }
+    superseded
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples::{Lineage, distilled};
     use familiar_trainer::random::Stream;
 
     fn made_up(random: &mut Stream, words: usize) -> Vec<String> {
@@ -73,5 +90,25 @@ mod tests {
         assert!(!seen.is_new("kettle   FIRST"));
         assert!(seen.is_new("Kettle last."));
         assert!(!seen.is_new("") && !seen.is_new("?!"), "nothing is nothing new");
+    }
+
+    #[test]
+    fn of_several_answers_the_last_written_counts() {
+        let own = |at: i64, text: &str| {
+            Sample::new(Lineage::default(), at, Body::Own { heading: String::new(), text: text.into() })
+        };
+        let texts =
+            [own(5, "Nils lives in Dovery."), own(2, "Nils sells lamps."), own(9, "Ilse lives in Quenby.")];
+        let asked = |n: usize, question: &str, answer: &str| distilled(&texts[n], question, answer).unwrap();
+        let samples = [
+            asked(0, "Where does Nils live?", "In Dovery."),
+            asked(0, "Nils?", "He lives in Dovery."),
+            asked(1, "nils?", "He sells lamps."),
+            asked(2, "Ilse?", "She lives in Quenby."),
+        ];
+        let all: Vec<&Sample> = samples.iter().chain(&texts).collect();
+        assert_eq!(superseded(&all), BTreeSet::from([samples[2].id.clone()]));
+        let backwards: Vec<&Sample> = all.iter().rev().copied().collect();
+        assert_eq!(superseded(&backwards), BTreeSet::from([samples[2].id.clone()]));
     }
 }

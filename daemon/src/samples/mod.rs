@@ -8,7 +8,7 @@ mod mix;
 mod questions;
 
 pub use cut::pieces;
-pub use duplicates::Seen;
+pub use duplicates::{Seen, superseded};
 pub use mix::{Shares, mix};
 pub use questions::{asked, sentences, told};
 
