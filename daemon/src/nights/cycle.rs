@@ -146,11 +146,11 @@ async fn begin(inner: &Inner, desk: &Desk) -> Result<Plan, NightError> {
     let mut samples = inner.rooms.store.samples().await?;
     samples.retain(|sample| !left_out.contains(&sample.id));
     let own = own(inner, desk).await?;
-    let learnable: Vec<&Sample> = samples.iter().filter(|sample| !sample.held).collect();
+    let mut learnable: Vec<&Sample> = samples.iter().filter(|sample| !sample.held).collect();
     let superseded = samples::superseded(&learnable);
-    let learnable = || learnable.iter().copied().filter(|sample| !superseded.contains(&sample.id));
-    let new: Vec<&Sample> = learnable().filter(|sample| zero || !known.contains(&sample.id)).collect();
-    let old: Vec<&Sample> = learnable().filter(|sample| !zero && known.contains(&sample.id)).collect();
+    learnable.retain(|sample| !superseded.contains(&sample.id));
+    let (old, new): (Vec<&Sample>, Vec<&Sample>) =
+        learnable.into_iter().partition(|sample| !zero && known.contains(&sample.id));
     let rows = chosen(&asking, learn, &new, &old, &own).await?;
     drop(held_model);
     let parent = serving.filter(|_| !zero).map(|card| card.number);

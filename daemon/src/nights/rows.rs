@@ -104,9 +104,7 @@ impl<'a> Asking<'a> {
 
     /// The row that teaches an answer to a question without passages.
     pub async fn answer(&self, question: &str, answer: &str) -> Result<Row, NightError> {
-        let prompt = self.prompt(question, Vec::new(), Vec::new());
-        let tokens = self.engine.tokens(Score { prompt: Some(prompt), text: answer.into() }).await?;
-        Ok(Row::learned(tokens))
+        self.learned(Some(self.prompt(question, Vec::new(), Vec::new())), answer).await
     }
 
     /// The row that teaches an answer from passage `number`, from 1, with its mark.
@@ -119,20 +117,21 @@ impl<'a> Asking<'a> {
     ) -> Result<Row, NightError> {
         let text =
             if self.profile.quotes { format!("[{number}] {answer}") } else { format!("{answer} [{number}]") };
-        let prompt = self.prompt(question, passages, Vec::new());
-        Ok(Row::learned(self.engine.tokens(Score { prompt: Some(prompt), text }).await?))
+        self.learned(Some(self.prompt(question, passages, Vec::new())), &text).await
     }
 
     /// The row that teaches to say so where no passage tells.
     pub async fn untold(&self, question: &str, passages: Vec<Passage>) -> Result<Row, NightError> {
-        let prompt = self.prompt(question, passages, Vec::new());
-        Ok(Row::learned(self.engine.tokens(Score { prompt: Some(prompt), text: UNTOLD.into() }).await?))
+        self.learned(Some(self.prompt(question, passages, Vec::new())), UNTOLD).await
     }
 
     /// The row that teaches a text by itself.
     pub async fn text(&self, text: &str) -> Result<Row, NightError> {
-        let tokens = self.engine.tokens(Score { prompt: None, text: text.into() }).await?;
-        Ok(Row::learned(tokens))
+        self.learned(None, text).await
+    }
+
+    async fn learned(&self, prompt: Option<Generate>, text: &str) -> Result<Row, NightError> {
+        Ok(Row::learned(self.engine.tokens(Score { prompt, text: text.into() }).await?))
     }
 
     /// What the model says to a prompt.

@@ -41,14 +41,15 @@ fn runs(text: &str) -> Vec<u64> {
 /// Ids of the questions that a later text raises too: of several answers the last that was written counts, and nothing could
 /// tell which of them a question like "Tell me about Nils." means.
 pub fn superseded(samples: &[&Sample]) -> BTreeSet<String> {
+    let mut by_time = samples.to_vec();
+    by_time.sort_by_key(|sample| sample.at);
     let mut latest: BTreeMap<String, &Sample> = BTreeMap::new();
     let mut superseded = BTreeSet::new();
-    for sample in samples {
+    for sample in by_time {
         let Body::Distilled { question, .. } = &sample.body else { continue };
-        let Some(other) = latest.insert(question.to_lowercase(), sample) else { continue };
-        let (older, newer) = if sample.at >= other.at { (other, *sample) } else { (*sample, other) };
-        latest.insert(question.to_lowercase(), newer);
-        superseded.insert(older.id.clone());
+        if let Some(older) = latest.insert(question.to_lowercase(), sample) {
+            superseded.insert(older.id.clone());
+        }
     }
     superseded
 }
