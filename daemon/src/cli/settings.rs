@@ -103,6 +103,7 @@ mod tests {
             held_out = 15                            # default
             distilled = 50                           # default
             style = 20                               # default
+            earlier = 20                             # default
             replay = 30                              # default
             from_zero = 7                            # default
             keep = 5                                 # default

@@ -37,14 +37,17 @@ pub struct LearnConfig {
     /// Percent of your texts that are never learned and only measure; the newest of each cycle.
     #[schemars(range(min = 5, max = 50))]
     pub held_out: u32,
-    /// Parts of the training tokens: questions on your texts that the model answers with the text at hand and learns to
-    /// answer without,
+    /// Parts of the training tokens, against each other: questions on your texts that the model answers with the text at
+    /// hand and learns to answer without,
     #[schemars(range(max = 100))]
     pub distilled: u32,
     /// your own words as you wrote them,
     #[schemars(range(max = 100))]
     pub style: u32,
-    /// and what the model says of itself, with a sample of earlier days, so that nothing is lost.
+    /// of both from earlier days, so that it is kept,
+    #[schemars(range(max = 100))]
+    pub earlier: u32,
+    /// and what the model says by itself, so that nothing is lost.
     #[schemars(range(max = 100))]
     pub replay: u32,
     /// Every so many promoted generations, training begins from nothing with all kept samples; 0 = never.
@@ -89,6 +92,7 @@ impl Default for LearnConfig {
             held_out: 15,
             distilled: 50,
             style: 20,
+            earlier: 20,
             replay: 30,
             from_zero: 7,
             keep: 5,

@@ -208,8 +208,8 @@ fn folders(learn: &LearnConfig) -> Option<(&'static str, String)> {
 }
 
 fn parts(learn: &LearnConfig) -> Option<(&'static str, String)> {
-    let all = learn.distilled + learn.style + learn.replay;
-    (all != 100).then(|| ("learn.distilled", format!("must make 100 with `style` and `replay`, not {all}")))
+    let none = learn.distilled == 0 && learn.style == 0;
+    none.then(|| ("learn.distilled", "must not be 0 where `style` is: nothing would be learned".into()))
 }
 
 fn hours(learn: &LearnConfig) -> Option<(&'static str, String)> {

@@ -5,18 +5,18 @@
 use super::distil::distil;
 use super::judging::{held, judged};
 use super::measure::{Answered, Yardstick};
+use super::mixing::chosen;
 use super::readable::unreadable;
-use super::replay::{REPLAYED, general, own};
-use super::rows::{self, Asking, Row};
+use super::replay::own;
+use super::rows::{Asking, Row};
 use super::{Inner, NightError, Outcome, Phase, collect};
 use crate::config::{Config, LearnConfig};
 use crate::engine::{Engine, adapters};
 use crate::gate::Figures;
 use crate::learn::{self, Long, Spec, Training};
-use crate::protocol::frames::{Generate, Step};
+use crate::protocol::frames::Step;
 use crate::protocol::http::ModelEntry;
-use crate::samples::{self, Body, Sample, Shares, mix};
-use crate::types::Passage;
+use crate::samples::{self, Body, Sample};
 use familiar_gguf::Header;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +26,7 @@ use tokio::sync::watch;
 
 /// Tokens of a micro-batch, which is a step: many small steps learn more of little data (Schulman et al., "LoRA Without
 /// Regret", 2025).
-const MICRO_BATCH: usize = 512;
+pub(super) const MICRO_BATCH: usize = 512;
 /// Tokens of a row at most; longer ones are left out.
 const LONGEST: usize = 2048;
 
@@ -230,91 +230,6 @@ fn from_zero(inner: &Inner, base: &str, learn: &LearnConfig) -> bool {
     learn.from_zero > 0 && steps + 1 >= learn.from_zero
 }
 
-/// The rows of the job, in the shares that the settings ask for.
-async fn chosen(
-    asking: &Asking<'_>,
-    learn: &LearnConfig,
-    new: &[&Sample],
-    old: &[&Sample],
-    own: &[(Generate, String)],
-) -> Result<Vec<Row>, NightError> {
-    let (mut distilled, mut style, mut replay) = (Vec::new(), Vec::new(), Vec::new());
-    for sample in new {
-        let rows = rows::of_sample(asking, sample).await?;
-        if matches!(sample.body, Body::Own { .. }) { style.extend(rows) } else { distilled.extend(rows) }
-    }
-    distilled = taking_turns(distilled, with_passages(asking, new).await?);
-    let mut plain = Vec::new();
-    for text in general() {
-        plain.push(asking.held_to(&text, learn.kl).await?);
-    }
-    for (prompt, said) in own {
-        replay.push(asking.replayed(prompt.clone(), said, learn.kl).await?);
-    }
-    let replay = taking_turns(plain, replay);
-    // Of earlier days, evenly over all of them; as much again as there is of the model's own.
-    let every = (old.len() / REPLAYED).max(1);
-    let mut earlier = Vec::new();
-    for sample in old.iter().step_by(every) {
-        earlier.extend(rows::of_sample(asking, sample).await?);
-    }
-    let replay = taking_turns(replay, earlier);
-    let sizes = |rows: &[Row]| rows.iter().map(|row| row.tokens.len()).collect::<Vec<_>>();
-    let shares = Shares { distilled: learn.distilled, style: learn.style, replay: learn.replay };
-    let (learned, own, kept) = (sizes(&distilled), sizes(&style), sizes(&replay));
-    let kinds = [distilled, style, replay];
-    let picked = |rounds: usize| mix(&learned, &own, &kept, shares, rounds);
-    let tokens_of = |picks: &[Vec<usize>; 3]| {
-        picks.iter().zip(&kinds).flat_map(|(picks, rows)| picks.iter().map(|&at| rows[at].tokens.len())).sum()
-    };
-    let picks = picked(rounds(tokens_of(&picked(1)), learn));
-    let rows = picks.iter().zip(&kinds).flat_map(|(picks, rows)| picks.iter().map(|&at| rows[at].clone()));
-    Ok(rows.collect())
-}
-
-/// Every so many questions, one is learned with its passage among others too, to be answered from there and cited: what is
-/// learned by heart must not take the place of reading (RAFT: Zhang et al. 2024, arXiv 2403.10131). In some of them nothing
-/// tells, and that is to be said: whoever always finds an answer forgets how to have none.
-async fn with_passages(asking: &Asking<'_>, samples: &[&Sample]) -> Result<Vec<Row>, NightError> {
-    const EVERY: usize = 3;
-    const UNTOLD_EVERY: usize = 3;
-    let parts: Vec<_> = samples
-        .iter()
-        .filter_map(|sample| match &sample.body {
-            Body::Distilled { question, answer, heading, passage } => {
-                Some((question, answer, rows::passage(&sample.lineage, heading, passage)))
-            }
-            Body::Own { .. } | Body::Answer { .. } => None,
-        })
-        .collect();
-    let mut rows = Vec::new();
-    for (n, (question, answer, passage)) in parts.iter().enumerate().step_by(EVERY) {
-        let mut passages: Vec<Passage> =
-            (1..4).map(|step| parts[(n + step * parts.len() / 4) % parts.len()].2.clone()).collect();
-        passages.retain(|other| other.text != passage.text && !other.text.contains(answer.as_str()));
-        let turn = n / EVERY;
-        if turn % UNTOLD_EVERY == UNTOLD_EVERY - 1 && !passages.is_empty() {
-            rows.push(asking.untold(question, passages).await?);
-            continue;
-        }
-        let place = turn % (passages.len() + 1);
-        passages.insert(place, passage.clone());
-        rows.push(asking.cited(question, passages, place + 1, answer).await?);
-    }
-    Ok(rows)
-}
-
-fn taking_turns(one: Vec<Row>, other: Vec<Row>) -> Vec<Row> {
-    let (mut one, mut other) = (one.into_iter(), other.into_iter());
-    let mut all = Vec::new();
-    loop {
-        match (one.next(), other.next()) {
-            (None, None) => return all,
-            (a, b) => all.extend(a.into_iter().chain(b)),
-        }
-    }
-}
-
 fn make_job(inner: &Inner, desk: &Desk, parent: Option<u32>, rows: &[Row]) -> Result<(), NightError> {
     let learn = &desk.settings.learn;
     let mut spec = Spec::new(PathBuf::from(&desk.model.path), desk.model.hash.clone());
@@ -338,14 +253,6 @@ fn rate(model: &ModelEntry) -> Result<f32, NightError> {
     let header = Header::open(&path).map_err(|error| NightError::Damaged { path, why: error.to_string() })?;
     let width = header.number(&format!("{}.embedding_length", header.architecture())).unwrap_or(2000);
     Ok(5e-4 * (2000.0 / width.max(1) as f32).powf(0.781))
-}
-
-/// Times that each new row is learned, where a round has so many tokens.
-fn rounds(tokens: usize, learn: &LearnConfig) -> usize {
-    /// Beyond this a row is only learned by heart.
-    const MOST: usize = 20;
-    let steps = tokens.div_ceil(MICRO_BATCH).max(1);
-    (learn.epochs as usize).max((learn.least_steps as usize).div_ceil(steps).min(MOST))
 }
 
 /// Trains to the end of the job; gives the training loss by step.

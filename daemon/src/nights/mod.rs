@@ -10,6 +10,7 @@ mod forget;
 mod judging;
 mod live;
 mod measure;
+mod mixing;
 mod readable;
 mod received;
 mod replay;

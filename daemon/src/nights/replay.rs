@@ -9,7 +9,7 @@ use crate::samples::{self, Body, Lineage, Sample};
 use crate::types::{Passage, ToolSpec};
 
 /// Answers of the model as it came that it is held to.
-pub(super) const REPLAYED: usize = 128;
+const REPLAYED: usize = 128;
 
 /// Tools that nobody has: name, what it does, and what it is given, all of them strings.
 const TOOLS: [(&str, &str, &[&str]); 9] = [
@@ -54,9 +54,20 @@ pub(super) fn general() -> Vec<String> {
         include_str!("../../../sdk/GUIDE.md"),
     ];
     let pieces: Vec<String> = PAGES.iter().flat_map(|page| samples::pieces(page)).collect();
-    // From all of them alike, when not all are taken.
-    let step = (pieces.len() as f64 * 0.618) as usize | 1;
-    (0..pieces.len()).map(|n| pieces[n * step % pieces.len()].clone()).collect()
+    spread(&pieces).cloned().collect()
+}
+
+/// All of them, each once, so that the first few are from everywhere alike: by steps of the golden section.
+pub(super) fn spread<T>(all: &[T]) -> impl Iterator<Item = &T> {
+    let mut step = (all.len() as f64 * 0.618) as usize | 1;
+    while gcd(step, all.len()) > 1 {
+        step += 2;
+    }
+    (0..all.len()).map(move |n| &all[n * step % all.len()])
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// What the model as it came says to questions of daily use and to such as the owner's texts raise. Made once and kept
@@ -170,4 +181,24 @@ fn grounded(asking: &Asking<'_>, parts: &[(String, Passage)], tools: &[ToolSpec]
         asking.prompt(question, passages, tools)
     };
     parts.iter().enumerate().step_by(every).map(prompt).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_spread_comes_once_each_and_its_beginning_is_from_everywhere() {
+        for count in 0..200 {
+            let all: Vec<usize> = (0..count).collect();
+            let mut spread: Vec<usize> = spread(&all).copied().collect();
+            spread.sort_unstable();
+            assert_eq!(spread, all);
+        }
+        let all: Vec<usize> = (0..1000).collect();
+        let first: Vec<usize> = spread(&all).take(50).copied().collect();
+        for tenth in 0..10 {
+            assert!(first.iter().any(|at| at / 100 == tenth), "{first:?}");
+        }
+    }
 }

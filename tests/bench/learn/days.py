@@ -1,14 +1,16 @@
-"""A week: new facts every day, each in a note of its own, and a cycle after each day. On the last day, the share of the first day's
-recalled answers that are still right. The same stream trained naively (no replay, no KL, gates open) beside it.
+"""A week: new facts every day, in ten notes, and a cycle after each day. On the last day, the share of the first day's recalled
+answers that are still right. The same stream trained naively (no replay, nothing of earlier days, no KL, gates open) beside it.
 
-    python3 tests/bench/learn/days.py [--familiar PATH] [--model GGUF] [--seed 1] [--settings FILE] [--days 7] [--facts 15] [--only ours]
+    python3 tests/bench/learn/days.py [--familiar PATH] [--model GGUF] [--seed 1] [--settings FILE] [--days 7] [--facts 30] [--only ours]
 """
 import random
 import time
 
-from common import OPEN, Musts, Refused, arguments, facts, indexed, known, place, rate, told
+from common import OPEN, Musts, Refused, arguments, facts, indexed, known, notes_of, place, rate, told
 
-NAIVE = {**OPEN, "learn.replay": "0", "learn.kl": "0", "learn.distilled": "70", "learn.style": "30", "learn.from_zero": "0"}
+# Notes a day.
+NOTES = 10
+NAIVE = {**OPEN, "learn.replay": "0", "learn.earlier": "0", "learn.kl": "0", "learn.from_zero": "0"}
 
 
 def week(a, name, more):
@@ -19,8 +21,7 @@ def week(a, name, more):
         first, promoted = [], 0
         for day in range(1, a.days + 1):
             made = facts(r, a.facts, used)
-            for n, (statement, _, _) in enumerate(made):
-                (folder / f"notes/day-{day}-{n:02}.md").write_text(f"# Day {day}\n\n{statement}\n")
+            notes_of(folder / "notes", made, NOTES, first=NOTES * day)
             stream.append(made)
             indexed(familiar, folder)
             begun = time.time()
@@ -48,7 +49,7 @@ def answers(familiar, made, settings):
 
 
 def main():
-    a = arguments(__doc__, days=7, facts=15, only="")
+    a = arguments(__doc__, days=7, facts=30, only="")
     musts = Musts()
     for name, more in (("ours", {}), ("naive", NAIVE)):
         if a.only in ("", name):
