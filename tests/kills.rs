@@ -1,7 +1,7 @@
 //! Processes that die at any moment: nothing acknowledged is lost, and nothing needs repair by hand.
 
 use crate::live::{equals_folder, every, index_status};
-use crate::support::{Home, path, wait_for};
+use crate::support::{BINARY, Home, path, wait_for};
 use familiar::protocol::http::{AskEvent, ErrorCode};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
@@ -88,6 +88,22 @@ fn engine_restarts(home: &Home) -> u64 {
     let status = home.status();
     let workers = status["workers"].as_array().unwrap();
     workers.iter().find(|worker| worker["kind"] == "engine").unwrap()["restarts"].as_u64().unwrap()
+}
+
+#[test]
+fn a_daemon_whose_program_was_replaced_goes_on_with_its_own() {
+    let mut home = Home::new();
+    let program = home.dir.path().join("familiar");
+    fs::copy(BINARY, &program).unwrap();
+    home.start_from(&program);
+    // As an upgrade does it, with something that is no program of ours.
+    fs::remove_file(&program).unwrap();
+    fs::write(&program, "#!/bin/false\n").unwrap();
+    home.write("owls.txt", "Owls hunt at night.\n");
+    home.index();
+    assert_eq!(home.search("owls").len(), 1);
+    let answer = home.json(&["ask", "--json", "When do owls hunt?"]);
+    assert!(answer["answer"].as_str().unwrap().contains("night"), "{answer}");
 }
 
 #[test]

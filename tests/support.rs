@@ -72,8 +72,15 @@ impl Home {
     }
 
     pub fn start(&mut self) {
+        self.start_from(Path::new(BINARY));
+    }
+
+    /// Starts the daemon from another copy of the program.
+    pub fn start_from(&mut self, program: &Path) {
         let log = std::fs::File::create(self.dir.path().join("daemon.log")).unwrap();
-        let child = self.command(&["daemon"]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let mut command = Command::new(program);
+        command.arg("daemon").env("FAMILIAR_HOME", self.root()).env("NO_COLOR", "1");
+        let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         self.daemon = Some(child);
         let socket = self.socket();
         wait_for("the daemon's socket", || {

@@ -9,6 +9,8 @@ pub fn run(args: args::Worker) -> Outcome {
     if args.kind == WorkerKind::Train {
         signals::hold();
     }
+    // The kernel names a process after the file that was started, which was a link to the broker's own; a name is all it is.
+    let _ = rustix::thread::set_name(c"familiar");
     let jail = Jail {
         read: args.read,
         write: args.write,

@@ -11,6 +11,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -312,14 +313,14 @@ fn pair(kind: SocketType) -> Result<(OwnedFd, OwnedFd), String> {
         .map_err(|e| format!("no socket pair: {e}"))
 }
 
+/// The very program that runs, also when another was put in its place: an upgrade, say, whose frames may be others.
+const SELF: &str = "/proc/self/exe";
+
 /// The child finds its frames on stdin and its descriptors on stdout.
 fn spawn(spec: &Spec, frames: OwnedFd, descriptors: OwnedFd) -> Result<Child, String> {
-    let program = match &spec.program {
-        Some(program) => program.clone(),
-        None => std::env::current_exe().map_err(|e| format!("the binary's own path is unknown: {e}"))?,
-    };
-    let mut command = Command::new(&program);
-    command.arg("worker").arg(spec.kind.as_str());
+    let program = spec.program.as_deref().unwrap_or(Path::new(SELF));
+    let mut command = Command::new(program);
+    command.arg0("familiar").arg("worker").arg(spec.kind.as_str());
     for path in &spec.jail.read {
         command.arg("--read").arg(path);
     }
