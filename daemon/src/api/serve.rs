@@ -2,6 +2,7 @@
 //! take to arrive and how large it may be. Nothing is read from a process of another user.
 
 use super::socket::{self, Bound};
+use crate::protocol::http::LONGEST_BODY;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -39,7 +40,7 @@ impl Default for Limits {
             head_time: Duration::from_secs(30),
             head_bytes: 16 << 10,
             body_time: Duration::from_secs(30),
-            body_bytes: 1 << 20,
+            body_bytes: LONGEST_BODY,
             grace: Duration::from_secs(3),
             owner: socket::owner(),
         }

@@ -115,11 +115,16 @@ pub async fn decide(paths: &Paths, id: &str, request: &DecideRequest) -> Outcome
 
 /// Everything that the owner must know to decide, over several lines.
 pub fn shown(approval: &Approval, look: Look) -> String {
+    shown_at(approval, now(), look)
+}
+
+/// The same at a moment, in seconds since 1970.
+pub fn shown_at(approval: &Approval, now: i64, look: Look) -> String {
     let mut text = String::new();
     let plugin = one_line(&spelled_out(&approval.plugin), 60);
     let action = one_line(&spelled_out(&approval.action), 2000);
     let verb = if approval.kind == "question" { "asks" } else { "wants to" };
-    let left = duration((approval.expires - now()).max(0) as u64);
+    let left = duration((approval.expires - now).max(0) as u64);
     let _ = writeln!(text, "{} {verb} {}", look.bold(&plugin), look.bold(&action));
     let _ = writeln!(text, "  id {}, tool {}, a no in {left}", approval.id, one_line(&approval.tool, 60));
     for (n, option) in approval.options.iter().enumerate() {

@@ -106,6 +106,9 @@ pub struct Chat {
     /// Continue this conversation
     #[arg(long, value_name = "ID")]
     pub session: Option<String>,
+    /// Line by line, not on the whole screen
+    #[arg(long)]
+    pub plain: bool,
 }
 
 #[derive(Debug, Args)]

@@ -91,7 +91,7 @@ pub async fn stream(
                 return Err(error.into());
             }
             None => {
-                return Err(Failure::failed("the daemon ended the answer in the middle; its log tells why"));
+                return Err(Failure::Lost("the daemon ended the answer in the middle; its log tells why".into()));
             }
         }
     }

@@ -67,8 +67,12 @@ impl Client {
 
     /// Posts a question whose answer is streamed.
     pub async fn events<B: Serialize>(&mut self, resource: &str, body: &B) -> Outcome<Events> {
-        let response = self.send(Method::POST, resource, body).await?;
-        Ok(Events { body: response.into_body(), parser: sse::Parser::default(), ready: VecDeque::new() })
+        Ok(Events::of(self.send(Method::POST, resource, body).await?))
+    }
+
+    /// Listens to a resource that is a stream.
+    pub async fn listen(&mut self, resource: &str) -> Outcome<Events> {
+        Ok(Events::of(self.send(Method::GET, resource, &()).await?))
     }
 
     /// Sends a request; an answer that is an error becomes one.
@@ -105,6 +109,10 @@ pub struct Events {
 }
 
 impl Events {
+    fn of(response: Response<Incoming>) -> Events {
+        Events { body: response.into_body(), parser: sse::Parser::default(), ready: VecDeque::new() }
+    }
+
     /// The next event; `None` once the stream has ended.
     pub async fn next<T: DeserializeOwned>(&mut self) -> Outcome<Option<T>> {
         loop {
@@ -164,7 +172,7 @@ fn exit_of(status: StatusCode) -> Exit {
 }
 
 fn lost(error: &(dyn std::error::Error + 'static)) -> Failure {
-    Failure::failed(format!("the daemon went away in the middle ({error}); try again, its log tells why"))
+    Failure::Lost(format!("the daemon went away in the middle ({error}); try again, its log tells why"))
 }
 
 fn strange(what: &str) -> Failure {

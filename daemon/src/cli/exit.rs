@@ -36,6 +36,9 @@ impl From<ErrorCode> for Exit {
 pub enum Failure {
     #[error("{message}")]
     Told { exit: Exit, message: String },
+    /// The daemon went away in the middle.
+    #[error("{0}")]
+    Lost(String),
     /// Everything worth saying is printed already.
     #[error("")]
     Silent(Exit),
@@ -64,6 +67,7 @@ impl Failure {
     pub fn code(&self) -> u8 {
         match self {
             Failure::Told { exit, .. } | Failure::Silent(exit) => *exit as u8,
+            Failure::Lost(_) => Exit::Failed as u8,
             Failure::PipeClosed => 0,
         }
     }

@@ -52,14 +52,20 @@ pub fn json(out: &mut impl Write, value: &impl Serialize) -> Outcome {
     Ok(())
 }
 
-/// Text from a file or a model without what could command the terminal.
+/// Text from a file or a model without what could command the terminal, or turn what is read around (Unicode's
+/// controls of direction).
 pub fn harmless(text: &str) -> Cow<'_, str> {
-    let harmful = |c: char| c.is_control() && c != '\n' && c != '\t';
+    let harmful = |c: char| (c.is_control() && c != '\n' && c != '\t') || turns(c);
     if text.contains(harmful) {
         Cow::Owned(text.chars().map(|c| if harmful(c) { '\u{fffd}' } else { c }).collect())
     } else {
         Cow::Borrowed(text)
     }
+}
+
+/// Controls of direction, and line ends that only some terminals know.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{206f}')
 }
 
 /// Foreign text to the letter: what could command the terminal, or make text look like other text (Unicode
@@ -166,7 +172,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_commands_the_terminal(text in any::<String>(), most in 0..50usize) {
-            prop_assert!(harmless(&text).chars().all(|c| !c.is_control() || c == '\n' || c == '\t'));
+            let text = format!("\u{9b}{text}\u{202e}\x1b[2J");
+            prop_assert!(harmless(&text).chars().all(|c| (!c.is_control() && !turns(c)) || c == '\n' || c == '\t'));
             let line = one_line(&text, most);
             prop_assert!(line.chars().count() <= most + 1 && !line.contains(char::is_control));
         }

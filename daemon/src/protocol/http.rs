@@ -7,6 +7,9 @@ use crate::types::{Citation, Message, Timings, Usage};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// Bytes that a request's body may have.
+pub const LONGEST_BODY: usize = 1 << 20;
+
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AskRequest {

@@ -1,7 +1,7 @@
 //! The first question of all: what may be learned from. It is put once, when a chat begins on a terminal and nothing was
 //! said yet; every Enter is a no. What was asked and what was answered is the daemon's to keep.
 
-use super::Talk;
+use super::plain::Talk;
 use super::words::yes;
 use crate::cli::client::{Client, decode};
 use crate::cli::exit::Outcome;
@@ -12,23 +12,37 @@ use crate::protocol::learn::{Consent, LearnStatus, SourcesRequest};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
-const CONVERSATIONS: &str =
+pub(super) const CONVERSATIONS: &str =
     "From conversations: what you write here, and answers that you call /good? [y/N] ";
-const CORRECTIONS: &str =
+pub(super) const CORRECTIONS: &str =
     "From corrections: answers that you put right with /edit, and what you /remember? [y/N] ";
-const FOLDER: &str = "From your own writing? The path of its folder, below an indexed one, or Enter for no: ";
+pub(super) const FOLDER: &str =
+    "From your own writing? The path of its folder, below an indexed one, or Enter for no: ";
 
 /// What the owner said yes to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Answers {
-    sources: Vec<String>,
+pub(super) struct Answers {
+    pub sources: Vec<String>,
     /// As it was typed.
-    folder: Option<String>,
+    pub folder: Option<String>,
 }
 
-/// Asks if it is time to. Whoever leaves in the middle is asked again another time.
+/// What is asked for, and why.
+pub(super) fn explained(data: &str) -> String {
+    format!(
+        "Familiar can learn from you. While nobody needs the machine it trains a small addition to its model, and\n\
+         uses it only when it is measurably better. What is learned from, and what comes of it, is kept in\n\
+         {} and nothing of it leaves this machine.\n\
+         Passwords and the like are left out where they can be told. `familiar forget` takes back any of it,\n\
+         `familiar learn sources none` ends it. Without a yes nothing is learned; Enter means no.\n",
+        harmless(data)
+    )
+}
+
+/// Asks line by line if it is time to. Whoever leaves in the middle is asked again another time.
 pub(super) async fn once(talk: &mut Talk<'_>, out: &mut impl Write) -> Outcome {
-    if !(talk.look.terminal && io::stdin().is_terminal() && due(talk).await?) {
+    let here = talk.look.terminal && io::stdin().is_terminal();
+    if !(here && due(&mut connect(talk.paths, talk.start).await?).await?) {
         return Ok(());
     }
     let data = talk.paths.data.clone();
@@ -36,8 +50,21 @@ pub(super) async fn once(talk: &mut Talk<'_>, out: &mut impl Write) -> Outcome {
         return Ok(writeln!(out)?);
     };
     // Whoever thought for long would find an earlier connection closed.
-    let mut client = connect(talk.paths, talk.start).await?;
-    let sources = keep(&mut client, answers, out).await?;
+    settle(&mut connect(talk.paths, talk.start).await?, answers, out).await
+}
+
+/// Whether it is time to ask.
+pub(super) async fn due(client: &mut Client) -> Outcome<bool> {
+    // What is wrong with learning, or with the model, is told where it matters.
+    let Ok(status) = client.get("learn").await else { return Ok(false) };
+    let status: LearnStatus = decode(status)?;
+    let consent: Consent = decode(client.get("learn/consent").await?)?;
+    Ok(!consent.asked && status.sources.is_empty())
+}
+
+/// Tells the daemon what was answered, and the owner what comes of it.
+pub(super) async fn settle(client: &mut Client, answers: Answers, out: &mut impl Write) -> Outcome {
+    let sources = keep(client, answers, out).await?;
     client.post("learn/consent", &Consent { asked: true }).await?;
     match &sources[..] {
         [] => writeln!(out, "\nNothing is learned. `familiar learn sources` says yes later.\n")?,
@@ -47,15 +74,6 @@ pub(super) async fn once(talk: &mut Talk<'_>, out: &mut impl Write) -> Outcome {
         }
     }
     Ok(())
-}
-
-async fn due(talk: &Talk<'_>) -> Outcome<bool> {
-    let mut client = connect(talk.paths, talk.start).await?;
-    // What is wrong with learning, or with the model, is told where it matters.
-    let Ok(status) = client.get("learn").await else { return Ok(false) };
-    let status: LearnStatus = decode(status)?;
-    let consent: Consent = decode(client.get("learn/consent").await?)?;
-    Ok(!consent.asked && status.sources.is_empty())
 }
 
 /// Tells the daemon, and gives what it learns from now. A folder that cannot be used takes nothing else along.
@@ -91,16 +109,7 @@ async fn ask(
     mut line: impl AsyncFnMut() -> Option<String>,
     out: &mut impl Write,
 ) -> Outcome<Option<Answers>> {
-    let data = data.to_string_lossy();
-    writeln!(
-        out,
-        "Familiar can learn from you. While nobody needs the machine it trains a small addition to its model, and\n\
-         uses it only when it is measurably better. What is learned from, and what comes of it, is kept in\n\
-         {} and nothing of it leaves this machine.\n\
-         Passwords and the like are left out where they can be told. `familiar forget` takes back any of it,\n\
-         `familiar learn sources none` ends it. Without a yes nothing is learned; Enter means no.\n",
-        harmless(&data)
-    )?;
+    writeln!(out, "{}", explained(&data.to_string_lossy()))?;
     let mut answers = Answers::default();
     for (source, question) in [("conversations", CONVERSATIONS), ("corrections", CORRECTIONS)] {
         let Some(said) = put(question, &mut line, out).await? else { return Ok(None) };

@@ -1,62 +1,29 @@
-//! `chat`: one line after the other, questions and what the owner says of the answers. It asks once what may be learned
-//! from, on a terminal alone; what it is told goes to the daemon, which keeps it.
+//! `chat`: a conversation, on the whole screen of a terminal or line by line. It asks once what may be learned from, on a
+//! terminal alone; what it is told goes to the daemon, which keeps it.
 
 mod consent;
+mod core;
+mod plain;
+mod run;
+mod view;
 mod words;
 
-use super::approvals::Desk;
 use super::args;
-use super::ask::{footer, stream};
-use super::client::decode;
-use super::exit::{Exit, Failure, Outcome};
-use super::nights;
+use super::exit::Outcome;
 use super::output::{Look, one_line};
 use super::start::connect;
 use crate::config::paths::Paths;
-use crate::protocol::http::AskRequest;
-use crate::protocol::learn::{
-    ForgetProof, ForgetRequest, RememberRequest, SignalKept, SignalKind, SignalRequest,
-};
-use std::io::{self, Write};
-use words::{HELP, Said};
+use std::io::{self, IsTerminal, Write};
 
-/// A conversation under way.
-struct Talk<'a> {
-    paths: &'a Paths,
-    start: bool,
-    look: Look,
-    desk: Desk<'a>,
-    session: Option<String>,
-    /// The last question was answered, so that something can be said of the answer.
-    answered: bool,
-}
-
-/// `familiar chat`: one question a line until the end of input or /quit.
+/// `familiar chat`
 pub async fn chat(paths: &Paths, start: bool, args: args::Chat, out: &mut impl Write, look: Look) -> Outcome {
     // Says at once what is wrong with the daemon, not after the first question.
     drop(connect(paths, start).await?);
-    let desk = Desk::talking(paths, look);
-    let mut talk = Talk { paths, start, look, desk, session: args.session, answered: false };
-    consent::once(&mut talk, out).await?;
-    loop {
-        talk.desk.news(&mut io::stderr()).await?;
-        prompt(out, look)?;
-        let Some(line) = talk.line().await else { break };
-        let done = match words::understood(&line) {
-            Said::Nothing => Ok(()),
-            Said::Quit => break,
-            said => talk.obey(said, out).await,
-        };
-        match done {
-            Ok(()) => {}
-            // What went wrong with one line is told, and the conversation goes on.
-            Err(Failure::Told { exit: Exit::Failed | Exit::Busy | Exit::Usage, message }) => {
-                writeln!(io::stderr(), "familiar: {message}")?;
-            }
-            Err(failure) => return Err(failure),
-        }
-    }
-    if let Some(session) = talk.session {
+    let session = match args.plain || !whole_screen(look) {
+        true => plain::run(paths, start, args.session, out, look).await?,
+        false => run::run(paths, start, args.session, look).await?,
+    };
+    if let Some(session) = session {
         let line =
             format!("This conversation goes on with: familiar chat --session {}", one_line(&session, 200));
         writeln!(out, "\n{}", look.dim(&line))?;
@@ -64,127 +31,8 @@ pub async fn chat(paths: &Paths, start: bool, args: args::Chat, out: &mut impl W
     Ok(())
 }
 
-impl Talk<'_> {
-    /// The next line; `None` at the end of input, or on Ctrl-C.
-    async fn line(&mut self) -> Option<String> {
-        tokio::select! {
-            line = self.desk.typed() => line,
-            _ = tokio::signal::ctrl_c() => None,
-        }
-    }
-
-    async fn obey(&mut self, said: Said, out: &mut impl Write) -> Outcome {
-        match said {
-            Said::Nothing | Said::Quit => Ok(()),
-            Said::Help => Ok(write!(out, "{HELP}")?),
-            Said::Unknown(line) => {
-                let line = one_line(&line, 60);
-                writeln!(out, "`{line}` is not understood; /help tells what can be said.")?;
-                Ok(writeln!(out, "A question that begins with a slash needs a space before it.")?)
-            }
-            Said::Good => self.signal(SignalKind::Good, None, out).await,
-            Said::Bad => self.signal(SignalKind::Bad, None, out).await,
-            Said::Edit(text) => self.edit(text, out).await,
-            Said::Remember(text) => {
-                let request = RememberRequest { text };
-                connect(self.paths, self.start).await?.post("remember", &request).await?;
-                Ok(writeln!(out, "Kept in mind.")?)
-            }
-            Said::Forget => self.forget(out).await,
-            Said::Question(question) => self.question(question, out).await,
-        }
-    }
-
-    /// Tells the daemon what the owner says of the last answer.
-    async fn signal(&mut self, kind: SignalKind, text: Option<String>, out: &mut impl Write) -> Outcome {
-        let Some(session) = self.judged() else { return nothing(out) };
-        let request = SignalRequest { session, turn: None, kind, text };
-        let mut client = connect(self.paths, self.start).await?;
-        let kept: SignalKept = decode(client.post("signals", &request).await?)?;
-        Ok(writeln!(out, "{}", one_line(&kept.note, 400))?)
-    }
-
-    /// The answer as it should have been, from this line or from the following ones.
-    async fn edit(&mut self, text: String, out: &mut impl Write) -> Outcome {
-        if self.judged().is_none() {
-            return nothing(out);
-        }
-        let mut text = text;
-        if text.is_empty() {
-            if self.look.terminal {
-                writeln!(out, "{}", self.look.dim("Say it as it should have been; an empty line ends it."))?;
-            }
-            while let Some(line) = self.line().await.filter(|line| !line.trim().is_empty()) {
-                text.push_str(line.trim_end());
-                text.push('\n');
-            }
-        }
-        match text.trim() {
-            "" => Ok(writeln!(out, "Nothing was changed.")?),
-            text => self.signal(SignalKind::Edit, Some(text.to_owned()), out).await,
-        }
-    }
-
-    /// The conversation whose last answer is on the screen.
-    fn judged(&self) -> Option<String> {
-        self.session.clone().filter(|_| self.answered)
-    }
-
-    async fn forget(&mut self, out: &mut impl Write) -> Outcome {
-        let Some(session) = self.session.clone() else {
-            return Ok(writeln!(out, "Nothing was said yet that could be forgotten.")?);
-        };
-        writeln!(
-            out,
-            "This conversation and what was learned from it would be gone, everywhere and for good."
-        )?;
-        write!(out, "Forget it? [y/N] ")?;
-        out.flush()?;
-        if !self.line().await.is_some_and(|line| words::yes(&line)) {
-            return Ok(writeln!(out, "Nothing was forgotten.")?);
-        }
-        let request = ForgetRequest { session: Some(session), ..ForgetRequest::default() };
-        let mut client = connect(self.paths, self.start).await?;
-        let proof: ForgetProof = decode(client.post("forget", &request).await?)?;
-        (self.session, self.answered) = (None, false);
-        nights::forgotten(&proof, out)
-    }
-
-    /// One question. Ctrl-C ends the answer, and not the conversation.
-    async fn question(&mut self, question: String, out: &mut impl Write) -> Outcome {
-        self.answered = false;
-        let answered = tokio::select! {
-            answered = self.turn(question, out) => Some(answered),
-            _ = tokio::signal::ctrl_c() => None,
-        };
-        match answered {
-            None => Ok(writeln!(out, "\n{}", self.look.dim("(stopped)"))?),
-            Some(done) => {
-                self.answered = done.is_ok();
-                done
-            }
-        }
-    }
-
-    async fn turn(&mut self, question: String, out: &mut impl Write) -> Outcome {
-        let request = AskRequest { question, session: self.session.clone(), stream: true, no_tools: false };
-        let mut client = connect(self.paths, self.start).await?;
-        let events = client.events("ask", &request).await?;
-        self.desk.start_anew();
-        let notes = &mut io::stderr();
-        let answer = stream(events, &mut self.session, out, notes, &mut self.desk, self.look).await?;
-        footer(&answer, out, notes, self.look)
-    }
-}
-
-fn nothing(out: &mut impl Write) -> Outcome {
-    Ok(writeln!(out, "There is no answer yet to say that of: ask something first.")?)
-}
-
-fn prompt(out: &mut impl Write, look: Look) -> Outcome {
-    if look.terminal {
-        write!(out, "{}", look.bold("> "))?;
-        out.flush()?;
-    }
-    Ok(())
+/// Whether somebody sits at a terminal that can be drawn on.
+fn whole_screen(look: Look) -> bool {
+    let term = std::env::var("TERM").unwrap_or_default();
+    look.terminal && io::stdin().is_terminal() && !["", "dumb"].contains(&term.as_str())
 }

@@ -9,6 +9,7 @@ Ask a question; Ctrl-C stops an answer. Of the last answer you can say:
 And:
   /remember TEXT   keep this in mind
   /forget          forget this conversation, wherever it went
+  /new             begin another conversation
   /quit            leave
 ";
 
@@ -23,6 +24,8 @@ pub enum Said {
     Edit(String),
     Remember(String),
     Forget,
+    /// Another conversation begins.
+    New,
     Help,
     Quit,
     /// It looks like one of these words, and is not one as it stands.
@@ -43,6 +46,7 @@ pub fn understood(line: &str) -> Said {
         "/edit" => Said::Edit(rest.into()),
         "/remember" if !rest.is_empty() => Said::Remember(rest.into()),
         "/forget" => alone(Said::Forget),
+        "/new" => alone(Said::New),
         "/help" | "/?" => alone(Said::Help),
         "/quit" | "/exit" => alone(Said::Quit),
         word if line.starts_with('/') && is_word(word) => unknown(),
@@ -97,7 +101,7 @@ mod tests {
 
     #[test]
     fn help_names_every_word() {
-        for word in ["/good", "/bad", "/edit", "/remember", "/forget", "/quit"] {
+        for word in ["/good", "/bad", "/edit", "/remember", "/forget", "/new", "/quit"] {
             assert!(HELP.contains(&format!("  {word} ")), "{word}");
         }
     }
