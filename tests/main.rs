@@ -1,5 +1,6 @@
 //! End-to-end tests: the real binary, a real model, real files, in a folder of their own.
 
+mod chat;
 mod engine;
 mod eval;
 mod hijack;

@@ -267,7 +267,7 @@ fn what_may_be_learned_from_is_asked_once_on_a_terminal() {
     let diary = home.write("diary/monday.md", "# Monday\n\nIt rained.\n");
     home.index();
     let leaves = json!([["conversations: ", "y"], ["corrections: ", "\u{4}"]]);
-    on_a_terminal(&home, leaves, &["chat"]);
+    on_a_terminal(&home, leaves, &["chat", "--plain"]);
     assert_eq!(home.status()["learning"]["state"], "off");
     let agrees = json!([
         ["conversations: ", ""],
@@ -275,7 +275,7 @@ fn what_may_be_learned_from_is_asked_once_on_a_terminal() {
         ["own writing? ", path(diary.parent().unwrap())],
         ["> ", "/quit"],
     ]);
-    let said = on_a_terminal(&home, agrees, &["chat"]);
+    let said = on_a_terminal(&home, agrees, &["chat", "--plain"]);
     let kept = home.root().join("data");
     for words in ["nothing of it leaves this machine", path(&kept), "It learns from corrections and folders."]
     {
@@ -286,6 +286,6 @@ fn what_may_be_learned_from_is_asked_once_on_a_terminal() {
     assert_eq!(learning["folders"], json!([path(diary.parent().unwrap())]));
     // Asked once is asked, also when all of it is taken back.
     home.ok(&["learn", "sources", "none"]);
-    let said = on_a_terminal(&home, json!([["> ", "/quit"]]), &["chat"]);
+    let said = on_a_terminal(&home, json!([["> ", "/quit"]]), &["chat", "--plain"]);
     assert!(!said.contains("Familiar can learn"), "{said}");
 }

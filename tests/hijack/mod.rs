@@ -6,7 +6,7 @@ mod attacks;
 mod bundled;
 mod guests;
 mod model;
-mod owner;
+pub mod owner;
 
 use crate::serving::{Streamed, adopt, serving};
 use crate::support::Home;

@@ -91,7 +91,9 @@ pub async fn stream(
                 return Err(error.into());
             }
             None => {
-                return Err(Failure::Lost("the daemon ended the answer in the middle; its log tells why".into()));
+                return Err(Failure::Lost(
+                    "the daemon ended the answer in the middle; its log tells why".into(),
+                ));
             }
         }
     }

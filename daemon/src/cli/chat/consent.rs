@@ -118,11 +118,15 @@ async fn ask(
         }
     }
     let Some(said) = put(FOLDER, &mut line, out).await? else { return Ok(None) };
-    // Who answers this one with a word means the word.
+    answers.folder = folder_named(&said);
+    Ok(Some(answers))
+}
+
+/// The folder that an answer names. Who answers with a word means the word.
+pub(super) fn folder_named(said: &str) -> Option<String> {
     let folder = said.trim();
     let none = folder.is_empty() || ["n", "no"].contains(&folder.to_lowercase().as_str());
-    answers.folder = (!none).then(|| folder.to_owned());
-    Ok(Some(answers))
+    (!none).then(|| folder.to_owned())
 }
 
 async fn put(

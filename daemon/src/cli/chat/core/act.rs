@@ -36,7 +36,9 @@ impl State {
             Said::Question(question) => self.question(question),
             Said::Unknown(line) => {
                 let line = one_line(&line, 40);
-                self.warn(format!("`{line}` is not understood; ? helps. A space before it makes it a question."));
+                self.warn(format!(
+                    "`{line}` is not understood; ? helps. A space before it makes it a question."
+                ));
                 Vec::new()
             }
             said => {
@@ -75,9 +77,10 @@ impl State {
             self.tell(UNDER_WAY);
             return Vec::new();
         }
-        match self.turns().next() {
-            Some((entry, turn)) if turn.phase != Phase::Done => self.restart(entry, false),
-            _ => {
+        let last = self.turns().next().filter(|(_, turn)| turn.phase != Phase::Done).map(|(entry, _)| entry);
+        match last {
+            Some(entry) => self.restart(entry, false),
+            None => {
                 self.tell("The last question was answered.");
                 Vec::new()
             }
@@ -244,6 +247,10 @@ impl State {
 
     pub(super) fn listed(&mut self, mut list: Vec<SessionSummary>) {
         list.retain(|session| session.turns > 0);
+        // A question may be as long as a book, and is looked at with every drawing.
+        for session in &mut list {
+            session.first_question = one_line(&session.first_question, 200);
+        }
         let chosen = self.sessions.at.checked_sub(1).and_then(|at| self.sessions.list.get(at));
         let chosen = chosen.map(|session| session.id.clone()).or_else(|| self.session.clone());
         let at = chosen.and_then(|id| list.iter().position(|session| session.id == id));
@@ -259,7 +266,7 @@ impl State {
         self.new_conversation();
         self.session = Some(detail.id.clone());
         for turn in stored(detail) {
-            self.past.keep(Editor::of(&turn.question));
+            self.past.keep(Editor::folded(&turn.question));
             self.push(Kind::Turn(Box::new(turn)));
         }
     }
@@ -316,11 +323,14 @@ impl State {
 
 /// What the daemon would refuse for its length is refused here, with the way out.
 fn sendable(text: &str) -> Result<(), String> {
-    let request = AskRequest { question: text.to_owned(), session: Some("0".repeat(64)), ..AskRequest::default() };
+    let request =
+        AskRequest { question: text.to_owned(), session: Some("0".repeat(64)), ..AskRequest::default() };
     let length = serde_json::to_vec(&request).map_or(usize::MAX, |bytes| bytes.len());
     if length <= LONGEST_BODY {
         return Ok(());
     }
     let (length, most) = (bytes(length as u64), bytes(LONGEST_BODY as u64));
-    Err(format!("Too long: this takes {length} to send, and {most} is the most. Make it shorter, or index it as a file."))
+    Err(format!(
+        "Too long: this takes {length} to send, and {most} is the most. Make it shorter, or index it as a file."
+    ))
 }

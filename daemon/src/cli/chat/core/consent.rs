@@ -2,7 +2,7 @@
 
 use super::Editor;
 use super::keys::edit;
-use crate::cli::chat::consent::Answers;
+use crate::cli::chat::consent::{Answers, folder_named};
 use crossterm::event::{KeyCode, KeyEvent};
 
 /// How far the owner is.
@@ -34,8 +34,7 @@ impl Form {
             (Some(_), KeyCode::Enter | KeyCode::Char('n' | 'N')) => self.step += 1,
             (Some(_), _) => {}
             (None, KeyCode::Enter) => {
-                let folder = self.folder.text().trim().to_owned();
-                self.answers.folder = (!folder.is_empty()).then_some(folder);
+                self.answers.folder = folder_named(&self.folder.text());
                 return Some(std::mem::take(&mut self.answers));
             }
             (None, _) => edit(&mut self.folder, key),

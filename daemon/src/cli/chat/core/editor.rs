@@ -28,7 +28,8 @@ impl Step {
     fn shown(&self) -> String {
         match self {
             Step::Letter(text) if text == "\t" => " ".into(),
-            Step::Letter(text) => harmless(text).into_owned(),
+            // A letter with a tower of marks on it is shown without most of them.
+            Step::Letter(text) => harmless(text).chars().take(16).collect(),
             Step::Pasted(text) => {
                 format!("[pasted {}]", count(text.lines().count() as u64, "line", "lines"))
             }
@@ -63,6 +64,13 @@ impl Editor {
     pub fn of(text: &str) -> Editor {
         let steps = letters(text);
         Editor { cursor: steps.len(), steps }
+    }
+
+    /// With a long text as one step.
+    pub fn folded(text: &str) -> Editor {
+        let mut editor = Editor::default();
+        editor.paste(text);
+        editor
     }
 
     /// The whole text, unfolded.

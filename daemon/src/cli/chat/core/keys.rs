@@ -162,9 +162,8 @@ impl State {
     fn part_key(&mut self, key: KeyEvent, part: Part) -> Vec<Effect> {
         let parts = self.parts();
         let at = parts.iter().position(|&other| other == part).unwrap_or(0);
-        let entry = Some(part.entry()).filter(|&entry| {
-            self.turn(entry).is_some_and(|turn| turn.number.is_some())
-        });
+        let entry =
+            Some(part.entry()).filter(|&entry| self.turn(entry).is_some_and(|turn| turn.number.is_some()));
         match key.code {
             KeyCode::Up | KeyCode::Char('k') | KeyCode::BackTab => {
                 parts.get(at.saturating_sub(1)).into_iter().for_each(|&part| self.point(part));

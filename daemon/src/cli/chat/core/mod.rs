@@ -9,7 +9,7 @@ mod owner;
 pub mod turn;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 use super::consent::Answers;
 use crate::protocol::approvals::{Approval, DecideRequest, OwnerEvent};
@@ -33,8 +33,8 @@ pub struct State {
     pub size: (u16, u16),
     /// Seconds since 1970.
     pub now: i64,
-    /// Ticks so far.
-    pub ticks: u64,
+    /// The same in milliseconds, for what turns.
+    pub millis: i64,
     /// The owner's home folder; paths below it are shown with `~`.
     pub home: Option<String>,
     /// Where the daemon keeps its data, for the owner to read.
@@ -43,7 +43,7 @@ pub struct State {
     pub session: Option<String>,
     pub entries: Vec<Entry>,
     pub input: Editor,
-    past: Past,
+    pub(super) past: Past,
     /// The answer (by its entry) that is being put right in the input, and what was being written before.
     pub correcting: Option<(u64, Editor)>,
     pub focus: Focus,
@@ -54,7 +54,7 @@ pub struct State {
     /// Rows that are scrolled over of what is shown of it.
     pub approval_top: u16,
     /// Notices that were shown.
-    told: BTreeSet<i64>,
+    pub(super) told: BTreeSet<i64>,
     pub message: Option<Message>,
     pub scroll: Scroll,
     /// What is pointed at is to be on the screen.
@@ -63,8 +63,8 @@ pub struct State {
     /// When the question that is being answered was asked.
     pub asked_at: i64,
     /// The next Ctrl-C leaves.
-    armed: bool,
-    last_id: u64,
+    pub(super) armed: bool,
+    pub(super) last_id: u64,
 }
 
 /// Whether the daemon is there.
@@ -167,6 +167,7 @@ pub enum Event {
     /// Rows, down is positive.
     Wheel(i32),
     Resized(u16, u16),
+    /// The time, in milliseconds since 1970.
     Tick(i64),
     Drawn(Drawn),
     Link(Link),
@@ -232,7 +233,7 @@ impl State {
                     self.focus = Focus::Input;
                 }
             }
-            Event::Tick(now) => (self.now, self.ticks) = (now, self.ticks + 1),
+            Event::Tick(millis) => (self.now, self.millis) = (millis / 1000, millis),
             Event::Drawn(drawn) => self.drawn(drawn),
             Event::Link(link) => return self.linked(link),
             Event::Owner(event) => self.owner(event),

@@ -98,7 +98,8 @@ impl Turn {
     }
 
     fn progress(&mut self, report: &ProgressReport) {
-        let far = if report.total == 0 { String::new() } else { format!("{}/{} ", report.done, report.total) };
+        let far =
+            if report.total == 0 { String::new() } else { format!("{}/{} ", report.done, report.total) };
         if let Some(tool) = self.tools.last_mut() {
             tool.progress = Some(format!("{far}{}", report.message));
         }

@@ -175,11 +175,8 @@ impl Daemon {
     async fn heard(&self) -> Outcome {
         let mut events = connect(&self.paths, false).await?.listen("events").await?;
         let status: Status = decode(connect(&self.paths, false).await?.get("status").await?)?;
-        let about = About {
-            model: status.model.name,
-            adapter: status.adapter,
-            documents: status.index.documents,
-        };
+        let about =
+            About { model: status.model.name, adapter: status.adapter, documents: status.index.documents };
         self.tell(Event::Link(Link::Up(about))).await;
         while let Some(event) = events.next::<OwnerEvent>().await? {
             self.tell(Event::Owner(event)).await;

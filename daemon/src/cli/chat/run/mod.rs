@@ -45,7 +45,7 @@ pub async fn run(paths: &Paths, start: bool, session: Option<String>, look: Look
     let mut running = Running {
         state: State {
             size: screen.size()?,
-            now: now(),
+            now: millis() / 1000,
             home: std::env::var("HOME").ok().filter(|home| home.len() > 1),
             data: paths.data.to_string_lossy().into_owned(),
             ..State::default()
@@ -93,6 +93,7 @@ impl Running {
             self.draw()?;
             let mut next = self.next().await?;
             for _ in 0..AT_ONCE {
+                self.state.update(Event::Tick(millis()));
                 let Next::Event(event) = next else { return Err(Failure::Silent(Exit::Failed)) };
                 if let Some(event) = event {
                     let effects = self.state.update(event);
@@ -139,7 +140,7 @@ impl Running {
                 Some(Err(_)) | None => Next::Ended,
             },
             Some(event) = self.inbox.recv() => Next::Event(Some(event)),
-            () = tokio::time::sleep(pause) => Next::Event(Some(Event::Tick(now()))),
+            () = tokio::time::sleep(pause) => Next::Event(None),
         })
     }
 
@@ -246,6 +247,6 @@ impl Ends {
     }
 }
 
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+fn millis() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }

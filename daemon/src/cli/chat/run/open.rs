@@ -55,8 +55,8 @@ fn in_editor(editor: &str, path: &str, line: u32) -> Way {
     let mut arguments: Vec<OsString> = words.collect();
     let name = Path::new(&program).file_name().and_then(|name| name.to_str()).unwrap_or_default();
     match name {
-        "vi" | "vim" | "nvim" | "view" | "gvim" | "nano" | "pico" | "emacs" | "emacsclient" | "micro" | "kak" | "joe"
-        | "jed" | "ne" | "mg" | "mcedit" | "less" | "more" | "gedit" | "kwrite" => {
+        "vi" | "vim" | "nvim" | "view" | "gvim" | "nano" | "pico" | "emacs" | "emacsclient" | "micro"
+        | "kak" | "joe" | "jed" | "ne" | "mg" | "mcedit" | "less" | "more" | "gedit" | "kwrite" => {
             arguments.push(format!("+{line}").into());
             arguments.push(path.into());
         }
@@ -85,7 +85,9 @@ fn start_of(path: &Path) -> std::io::Result<Vec<u8>> {
 /// No controls that texts do not have, and none of the containers that begin like one.
 fn is_text(start: &[u8]) -> bool {
     let control = |byte: &u8| matches!(byte, 0..=8 | 14..=26 | 28..=31 | 127);
-    !start.starts_with(b"%PDF-") && !start.starts_with(b"PK\x03\x04") && !start.iter().any(|byte| control(byte))
+    !start.starts_with(b"%PDF-")
+        && !start.starts_with(b"PK\x03\x04")
+        && !start.iter().any(|byte| control(byte))
 }
 
 #[cfg(test)]

@@ -66,7 +66,8 @@ fn code_keeps_its_spaces_and_links_say_where_they_lead() {
 
 #[test]
 fn tables_are_narrowed_and_at_last_are_lists() {
-    let table = "| Bird | Food | Seen |\n|---|:-:|--:|\n| Wren | spiders, beetles, moths | 3 |\n| Owl | mice |\n";
+    let table =
+        "| Bird | Food | Seen |\n|---|:-:|--:|\n| Wren | spiders, beetles, moths | 3 |\n| Owl | mice |\n";
     check(
         table,
         40,
@@ -107,13 +108,21 @@ fn tables_are_narrowed_and_at_last_are_lists() {
 
 #[test]
 fn an_answer_that_is_still_coming_is_drawn_as_far_as_it_is() {
-    check("**bold and", 20, &expect![[r#"
+    check(
+        "**bold and",
+        20,
+        &expect![[r#"
         **bold and
-    "#]]);
-    check("```rust\nfn main() {", 30, &expect![[r#"
+    "#]],
+    );
+    check(
+        "```rust\nfn main() {",
+        30,
+        &expect![[r#"
           rust
           fn main() {
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -137,7 +146,13 @@ fn colours_and_weight_are_where_they_belong() {
 
 #[test]
 fn hostile_nesting_ends_in_time_and_in_width() {
-    for text in ["> ".repeat(5000), "- ".repeat(5000), "[".repeat(5000), "*a ".repeat(5000), "|a".repeat(3000) + "\n" + &"|-".repeat(3000) + "\n"] {
+    for text in [
+        "> ".repeat(5000),
+        "- ".repeat(5000),
+        "[".repeat(5000),
+        "*a ".repeat(5000),
+        "|a".repeat(3000) + "\n" + &"|-".repeat(3000) + "\n",
+    ] {
         let lines = lines(&(text + "end"), 30, PLAIN);
         assert!(lines.iter().all(|line| line.width() <= 30));
     }
@@ -147,9 +162,34 @@ fn hostile() -> impl Strategy<Value = String> {
     let part = prop_oneof![
         any::<String>(),
         prop::sample::select(vec![
-            "# ", "- ", "> ", "| a | b |\n|--|--|\n", "```\n", "`", "**", "_", "[x](http://y)", "&#27;[2J", "&#x9b;", "&#x202e;",
-            "\x1b]0;t\x07", "\u{9b}2J", "\u{202e}", "\t", "\r\n", "1. ", "    ", "<b>", "日本", "a\u{301}\u{301}", "![i](j)", "[1]",
-            "- [ ] ", "---\n", "\n\n", "~~",
+            "# ",
+            "- ",
+            "> ",
+            "| a | b |\n|--|--|\n",
+            "```\n",
+            "`",
+            "**",
+            "_",
+            "[x](http://y)",
+            "&#27;[2J",
+            "&#x9b;",
+            "&#x202e;",
+            "\x1b]0;t\x07",
+            "\u{9b}2J",
+            "\u{202e}",
+            "\t",
+            "\r\n",
+            "1. ",
+            "    ",
+            "<b>",
+            "日本",
+            "a\u{301}\u{301}",
+            "![i](j)",
+            "[1]",
+            "- [ ] ",
+            "---\n",
+            "\n\n",
+            "~~",
         ])
         .prop_map(String::from),
     ];

@@ -86,7 +86,8 @@ impl View {
     fn conversation(&mut self, state: &State, area: Rect, buffer: &mut Buffer) -> Drawn {
         let place = Rect { x: area.x + 1, width: (area.width - 2).min(MEASURE), ..area };
         self.remember(state, usize::from(place.width));
-        let rows: Vec<&Row> = state.entries.iter().filter_map(|e| self.kept.get(&e.id)).flat_map(|k| &k.rows).collect();
+        let rows: Vec<&Row> =
+            state.entries.iter().filter_map(|e| self.kept.get(&e.id)).flat_map(|k| &k.rows).collect();
         let height = usize::from(area.height);
         let end = rows.len().saturating_sub(height);
         let pointed = match state.focus {

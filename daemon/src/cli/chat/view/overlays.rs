@@ -81,20 +81,28 @@ fn inner(width: u16, area: Rect) -> usize {
 }
 
 /// A box in the middle of an area with these lines; gives where the lines are.
-fn framed(title: &str, lines: &[Line<'_>], width: u16, theme: Theme, area: Rect, buffer: &mut Buffer) -> Rect {
+fn framed(
+    title: &str,
+    lines: &[Line<'_>],
+    width: u16,
+    theme: Theme,
+    area: Rect,
+    buffer: &mut Buffer,
+) -> Rect {
     let width = width.min(area.width);
     let height = (lines.len() as u16 + 2).min(area.height);
-    let place = Rect {
-        x: area.x + (area.width - width) / 2,
-        y: area.y + (area.height - height) / 2,
-        width,
-        height,
-    };
+    let place =
+        Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
     Clear.render(place, buffer);
-    let block = Block::bordered().border_type(BorderType::Rounded).title(Line::styled(title, theme.heading()));
+    let block =
+        Block::bordered().border_type(BorderType::Rounded).title(Line::styled(title, theme.heading()));
     block.render(place, buffer);
-    let inside =
-        Rect { x: place.x + 2, y: place.y + 1, width: width.saturating_sub(4), height: height.saturating_sub(2) };
+    let inside = Rect {
+        x: place.x + 2,
+        y: place.y + 1,
+        width: width.saturating_sub(4),
+        height: height.saturating_sub(2),
+    };
     for (y, line) in lines.iter().enumerate() {
         put(buffer, inside, y as u16, line);
     }

@@ -35,7 +35,7 @@ pub fn header(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer) {
 
 fn title(state: &State) -> String {
     let first = state.entries.iter().find_map(|entry| match &entry.kind {
-        Kind::Turn(turn) => Some(turn.question.clone()),
+        Kind::Turn(turn) => Some(turn.question.chars().take(300).collect()),
         Kind::Note(_) => None,
     });
     first.unwrap_or_default()
@@ -46,7 +46,7 @@ pub fn footer(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer) {
     let mut spans = vec![Span::raw(" ")];
     if state.answering().is_some() {
         let since = (state.now - state.asked_at).max(0);
-        let turn = WAIT[(state.ticks % WAIT.len() as u64) as usize];
+        let turn = WAIT[(state.millis / 120).rem_euclid(WAIT.len() as i64) as usize];
         spans.push(Span::styled(format!("{turn} {since} s  "), theme.own()));
     }
     match &state.message {
@@ -85,7 +85,9 @@ fn hints(state: &State) -> Vec<Hint> {
         return vec![("Tab", "answer what waits for your yes")];
     }
     match state.focus {
-        Focus::Input if state.correcting.is_some() => vec![("Enter", "keep it so"), ("Esc", "leave it as it was")],
+        Focus::Input if state.correcting.is_some() => {
+            vec![("Enter", "keep it so"), ("Esc", "leave it as it was")]
+        }
         Focus::Input if state.answering().is_some() => vec![("^C", "stop"), ("?", "help")],
         Focus::Input => vec![
             ("Enter", "ask"),
@@ -101,10 +103,18 @@ fn hints(state: &State) -> Vec<Hint> {
                 Part::Citation(..) => vec![("Enter", "open")],
                 Part::Answer(_) => vec![],
             };
-            hints.extend([("↑↓", "move"), ("g", "right"), ("b", "wrong"), ("e", "say it better"), ("Esc", "back")]);
+            hints.extend([
+                ("↑↓", "move"),
+                ("g", "right"),
+                ("b", "wrong"),
+                ("e", "say it better"),
+                ("Esc", "back"),
+            ]);
             hints
         }
-        Focus::Sessions => vec![("Enter", "open"), ("n", "new"), ("↑↓", "move"), ("^O", "hide"), ("Esc", "back")],
+        Focus::Sessions => {
+            vec![("Enter", "open"), ("n", "new"), ("↑↓", "move"), ("^O", "hide"), ("Esc", "back")]
+        }
         Focus::Approval => vec![],
     }
 }
@@ -134,7 +144,12 @@ pub fn input(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer) -> (u
             true => Span::styled("Ask your files", theme.dim()),
             false => Span::raw(text.clone()),
         };
-        put(buffer, place, y as u16 + 1, &Line::from(vec![Span::raw(" "), Span::styled(mark, theme.own()), text]));
+        put(
+            buffer,
+            place,
+            y as u16 + 1,
+            &Line::from(vec![Span::raw(" "), Span::styled(mark, theme.own()), text]),
+        );
     }
     let x = place.x + 1 + PROMPT.width() as u16 + text.cursor.1 as u16;
     let y = place.y + 1 + (text.cursor.0 - top) as u16;
@@ -149,6 +164,9 @@ pub fn approval(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer) ->
     let lines = wrap::exact(&runs, usize::from(area.width.saturating_sub(2)));
     // The conversation keeps a few rows.
     let height = (lines.len() as u16 + 1).min(area.height.saturating_sub(3).max(2)).min(area.height);
+    if height == 0 {
+        return (0, 0);
+    }
     let place = Rect { y: area.y + area.height - height, height, ..area };
     let shown = height.saturating_sub(1);
     let more = (lines.len() as u16).saturating_sub(shown);
