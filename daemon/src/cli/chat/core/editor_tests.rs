@@ -55,7 +55,7 @@ fn rows_are_wrapped_and_the_cursor_stays_in_its_column() {
     }
     assert!(!editor.down(5));
     assert!(editor.up(5));
-    (0..9).for_each(|_| drop(editor.up(5)));
+    (0..9).for_each(|_| _ = editor.up(5));
     assert!(!editor.up(5));
     // A full row: what is typed next stands on the next one.
     assert_eq!(Editor::of("abcde").rows(5).cursor, (1, 0));

@@ -15,7 +15,7 @@ use unicode_width::UnicodeWidthStr;
 fn drawn(state: &State) -> String {
     let mut terminal = Terminal::new(TestBackend::new(state.size.0, state.size.1)).unwrap();
     let mut view = View::new(Theme { colour: true });
-    terminal.draw(|frame| drop(view.draw(state, frame))).unwrap();
+    terminal.draw(|frame| _ = view.draw(state, frame)).unwrap();
     let cells = &terminal.backend().buffer().content;
     let rows = cells.chunks(state.size.0.into()).map(|row| {
         let (mut text, mut column) = (String::new(), 0);
@@ -194,7 +194,7 @@ fn what_was_drawn_is_drawn_again_only_when_it_changed() {
     let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
     let mut view = View::new(Theme { colour: false });
     let mut text = |state: &State| {
-        terminal.draw(|frame| drop(view.draw(state, frame))).unwrap();
+        terminal.draw(|frame| _ = view.draw(state, frame)).unwrap();
         terminal.backend().to_string()
     };
     let first = text(&state);
@@ -211,7 +211,7 @@ fn without_colours_there_are_none() {
     listed(&mut state);
     let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
     let mut view = View::new(Theme { colour: false });
-    terminal.draw(|frame| drop(view.draw(&state, frame))).unwrap();
+    terminal.draw(|frame| _ = view.draw(&state, frame)).unwrap();
     let reset = ratatui::style::Color::Reset;
     assert!(terminal.backend().buffer().content.iter().all(|cell| cell.fg == reset && cell.bg == reset));
 }
@@ -249,7 +249,7 @@ proptest! {
         (state.scroll, state.reveal) = (Scroll::From(top), focus == 3);
         let mut terminal = Terminal::new(TestBackend::new(size.0, size.1)).unwrap();
         let mut view = View::new(Theme { colour: true });
-        terminal.draw(|frame| drop(view.draw(&state, frame))).unwrap();
+        terminal.draw(|frame| _ = view.draw(&state, frame)).unwrap();
         for cell in &terminal.backend().buffer().content {
             let symbol = cell.symbol();
             prop_assert!(!symbol.contains(char::is_control) && harmless(symbol) == symbol, "{symbol:?}");
