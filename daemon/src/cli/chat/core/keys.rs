@@ -170,9 +170,9 @@ impl State {
             }
             KeyCode::Down | KeyCode::Char('j') | KeyCode::Tab => match parts.get(at + 1) {
                 Some(&part) => self.point(part),
-                None => self.to_input(),
+                None => self.focus_input(),
             },
-            KeyCode::Esc => self.to_input(),
+            KeyCode::Esc => self.focus_input(),
             KeyCode::Enter | KeyCode::Char(' ') => return self.act_on(part),
             KeyCode::Char('g' | '+') => return self.judge(entry, SignalKind::Good, None),
             KeyCode::Char('b' | '-') => return self.judge(entry, SignalKind::Bad, None),
@@ -185,7 +185,7 @@ impl State {
         Vec::new()
     }
 
-    fn to_input(&mut self) {
+    fn focus_input(&mut self) {
         (self.focus, self.scroll) = (Focus::Input, Scroll::Follow);
     }
 

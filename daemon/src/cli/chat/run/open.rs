@@ -85,9 +85,7 @@ fn start_of(path: &Path) -> std::io::Result<Vec<u8>> {
 /// No controls that texts do not have, and none of the containers that begin like one.
 fn is_text(start: &[u8]) -> bool {
     let control = |byte: &u8| matches!(byte, 0..=8 | 14..=26 | 28..=31 | 127);
-    !start.starts_with(b"%PDF-")
-        && !start.starts_with(b"PK\x03\x04")
-        && !start.iter().any(|byte| control(byte))
+    !start.starts_with(b"%PDF-") && !start.starts_with(b"PK\x03\x04") && !start.iter().any(control)
 }
 
 #[cfg(test)]
