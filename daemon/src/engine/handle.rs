@@ -207,6 +207,11 @@ impl Engine {
         Ok(())
     }
 
+    /// The settings by which it answers: what they name as the adapter is what serves. They change with it.
+    pub fn settings(&self) -> watch::Receiver<Arc<Config>> {
+        self.inner.config.clone()
+    }
+
     pub fn models(&self) -> &Models {
         &self.inner.models
     }

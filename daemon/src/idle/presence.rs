@@ -52,6 +52,19 @@ impl Presence {
         Visit { presence: self.clone() }
     }
 
+    /// Whether somebody is served now.
+    pub fn serving(&self) -> bool {
+        self.state.borrow().lasting > 0
+    }
+
+    /// Resolves when somebody is served and `serving` is false, or the other way round.
+    pub async fn turns_from(&self, serving: bool) {
+        let mut changes = self.state.subscribe();
+        while (changes.borrow_and_update().lasting > 0) == serving {
+            changed(&mut changes).await;
+        }
+    }
+
     /// How long nobody was served; zero while somebody is.
     pub fn quiet(&self) -> Duration {
         let state = self.state.borrow();
@@ -132,6 +145,18 @@ mod tests {
         drop(other);
         advance(MINUTE).await;
         assert_eq!(presence.quiet(), MINUTE);
+    }
+
+    #[tokio::test]
+    async fn a_turn_is_seen_once_it_lasts() {
+        let presence = Presence::new();
+        assert!(!presence.serving() && presence.turns_from(false).now_or_never().is_none());
+        let visit = presence.visit();
+        assert!(presence.serving() && presence.turns_from(false).now_or_never().is_some());
+        let mut over = std::pin::pin!(presence.turns_from(true));
+        assert!(over.as_mut().now_or_never().is_none());
+        drop(visit);
+        over.await;
     }
 
     #[tokio::test(start_paused = true)]

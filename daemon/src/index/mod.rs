@@ -4,6 +4,7 @@
 //! ends equal to the folders without repair.
 
 mod catalog;
+mod complete;
 mod extractor;
 mod keeper;
 #[cfg(test)]
@@ -24,7 +25,7 @@ use extractor::{Extractor, Refusal};
 use keeper::{Keeper, Listing, Msg};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch as watched};
 use walk::{Opened, Rules};
 
 /// Most bytes of text that [`Index::text`] gives at once.
@@ -99,6 +100,8 @@ pub struct Index {
 struct Shared {
     status: Mutex<IndexStatus>,
     roots: Mutex<Vec<PathBuf>>,
+    /// Files wait to be indexed.
+    busy: watched::Sender<bool>,
     reader: tantivy::IndexReader,
     fields: text::Fields,
 }
@@ -186,6 +189,22 @@ impl Index {
         let search = move || search::search(&shared.reader, &shared.fields, &query, k, &below);
         let task = tokio::task::spawn_blocking(search);
         task.await.map_err(|e| IndexError::Store(e.to_string()))?
+    }
+
+    /// As [`Index::search`], for words of which the last is still being typed: it also stands for the commonest longer
+    /// word that begins so.
+    pub async fn search_typed(&self, query: &str, k: usize) -> Result<Vec<Hit>, IndexError> {
+        let (shared, query) = (self.shared.clone(), query.to_string());
+        let task = tokio::task::spawn_blocking(move || {
+            let query = complete::complete(&shared.reader.searcher(), &shared.fields, &query)?;
+            search::search(&shared.reader, &shared.fields, &query, k, &[])
+        });
+        task.await.map_err(|e| IndexError::Store(e.to_string()))?
+    }
+
+    /// Whether files wait to be indexed, as it changes.
+    pub fn busy(&self) -> watched::Receiver<bool> {
+        self.shared.busy.subscribe()
     }
 
     /// Indexed files whose name ends with `suffix`, at or below these places (none means everywhere), in

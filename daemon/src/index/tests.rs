@@ -387,3 +387,25 @@ async fn files_are_listed_by_their_names_and_from_where_one_left_off() {
     assert!(file.size == 10 && file.modified > 1_600_000_000, "{file:?}");
     index.close().await;
 }
+
+#[tokio::test]
+async fn the_last_word_is_found_while_it_is_being_typed() {
+    let place = Place::new();
+    place.write("money.md", "# Budget\n\nThe budget of the household for spring.\n");
+    place.write("setup.md", "# Setup\n\nConfiguring the bootloader takes a minute.\n");
+    let index = place.filled().await;
+    let typed = async |query: &str| -> Vec<String> {
+        let hits = index.search_typed(query, 10).await.unwrap();
+        hits.into_iter().map(|hit| file_of(&hit.passage.path)).collect()
+    };
+    for query in ["bud", "budg", "BUDGE", "budget", "household budg", "spring bu budge"] {
+        assert_eq!(typed(query).await, ["money.md"], "{query}");
+    }
+    for query in ["config", "configuri", "configurin", "configuring", "bootl"] {
+        assert_eq!(typed(query).await, ["setup.md"], "{query}");
+    }
+    for query in ["", "bx", "budgetary reform xyz", "zzz", "é", "budg "] {
+        let found = typed(query).await;
+        assert!(found.is_empty() || query.starts_with("budgetary"), "{query}: {found:?}");
+    }
+}

@@ -266,6 +266,11 @@ impl Nights {
         self.inner.heard().await
     }
 
+    /// What the cycle is at, as it changes.
+    pub fn phases(&self) -> watch::Receiver<Phase> {
+        self.inner.phase.subscribe()
+    }
+
     /// Who is served, so that learning gives way.
     pub fn presence(&self) -> &Presence {
         &self.inner.rooms.presence

@@ -362,6 +362,8 @@ impl Keeper {
         let mut status = lock(&self.shared.status);
         let walking = !self.scans.is_empty() as u64;
         status.pending = self.queued.len() as u64 + self.in_flight.len() as u64 + walking;
+        let busy = status.pending > 0;
+        self.shared.busy.send_if_modified(|was| std::mem::replace(was, busy) != busy);
         (status.watched_dirs, status.polled_dirs) = self.watch.counts();
         status.warnings = self.warnings.clone();
         status.warnings.extend(self.watch.warning());

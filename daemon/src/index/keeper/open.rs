@@ -52,7 +52,8 @@ impl Keeper {
         let Halves { catalog, text, identity, sequence } = halves;
         let (reader, fields) = text.reader();
         let status = Mutex::new(IndexStatus::default());
-        let shared = Arc::new(Shared { status, roots: Mutex::new(roots.clone()), reader, fields });
+        let busy = tokio::sync::watch::Sender::new(false);
+        let shared = Arc::new(Shared { status, roots: Mutex::new(roots.clone()), busy, reader, fields });
         let sender = parts.sender.clone();
         // A keeper that has ended needs no waking.
         let watch = Watch::new(parts.config.watch_percent, move || drop(sender.send(super::Msg::Wake)));
