@@ -12,6 +12,7 @@ mod clock;
 pub mod config;
 pub mod daemon;
 mod disk;
+pub mod doors;
 pub mod egress;
 pub mod engine;
 pub mod eval;

@@ -1,14 +1,15 @@
 //! `/v1/chat/completions` and `/v1/models`: OpenAI's door to the model in use. It asks the engine
 //! alone; sessions, retrieval and Familiar's own tools are behind `/familiar/v1/ask`.
 
+use super::Door;
 use super::body::{BodyError, JsonBody};
 use super::error::{Failure, OpenAiError};
 use super::openai::{
     Answer, CalledFunction, ChatChunk, ChatCompletion, ChatRequest, ChatToolCall, Choice, ChunkChoice, Delta,
     ErrorReply, Model, ModelList, finish_reason,
 };
-use super::{Door, join};
 use crate::agent::toolcall::{Piece, Splitter};
+use crate::doors;
 use crate::engine::Output;
 use crate::protocol::frames::ModelInfo;
 use crate::protocol::http::ErrorCode;
@@ -18,7 +19,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures::stream::{self, Stream, StreamExt};
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -36,14 +37,14 @@ pub async fn complete(
     let ask = door.handles.config.borrow().ask.clone();
     let generate = request.generate(&ask, fresh() as u32)?;
     check_model(&door, &request.model).await?;
-    let held = join::hold_model(&door.handles).await?;
+    let held = doors::hold_model(&door.handles).await?;
     let info = &held.model;
     let calls_tools = !generate.tools.is_empty() && generate.tool_choice != ToolChoice::None;
     if calls_tools && !info.tools {
         return Err(no_tools(info));
     }
     let splitter = calls_tools.then(|| Splitter::new(info.tool_format));
-    let mut outputs = Box::pin(join::generate(&door.handles, generate).await?);
+    let mut outputs = Box::pin(doors::generate(&door.handles, generate).await?.map_err(Failure::from));
     // Until the first output a failure still has a status of its own, streamed or not.
     let first = outputs.next().await.transpose()?;
     let outputs = stream::iter(first.map(Ok)).chain(outputs);
@@ -61,7 +62,7 @@ pub async fn complete(
     (status = "default", body = ErrorReply)
 ))]
 pub async fn models(State(door): State<Door>) -> Result<Json<ModelList>, OpenAiError> {
-    let data = join::models(&door.handles).await?.into_iter().map(|entry| listed(entry.name)).collect();
+    let data = doors::models(&door.handles).await?.into_iter().map(|entry| listed(entry.name)).collect();
     Ok(Json(ModelList { object: "list", data }))
 }
 
@@ -71,7 +72,7 @@ pub async fn models(State(door): State<Door>) -> Result<Json<ModelList>, OpenAiE
     (status = "default", body = ErrorReply)
 ))]
 pub async fn model(State(door): State<Door>, Path(id): Path<String>) -> Result<Json<Model>, OpenAiError> {
-    let models = join::models(&door.handles).await?;
+    let models = doors::models(&door.handles).await?;
     if models.iter().any(|entry| entry.name == id) { Ok(Json(listed(id))) } else { Err(unknown_model(&id)) }
 }
 
@@ -86,7 +87,7 @@ async fn check_model(door: &Door, name: &str) -> Result<(), OpenAiError> {
     if name == in_use {
         return Ok(());
     }
-    if !join::models(&door.handles).await?.iter().any(|entry| entry.name == name) {
+    if !doors::models(&door.handles).await?.iter().any(|entry| entry.name == name) {
         return Err(unknown_model(name));
     }
     let message =

@@ -2,9 +2,8 @@
 
 use super::body::BodyError;
 use super::openai::{ErrorDetail, ErrorReply, Invalid};
+use crate::doors::Refused;
 use crate::protocol::http::{ErrorBody, ErrorCode};
-use crate::session::SessionError;
-use crate::store::StoreError;
 use axum::Json;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -50,9 +49,10 @@ fn closing(status: StatusCode, mut response: Response) -> Response {
     response
 }
 
-impl From<ErrorBody> for Failure {
-    fn from(body: ErrorBody) -> Self {
-        Failure { status: status(body.code), body, reason: None }
+impl<E: Into<Refused>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let Refused { body, reason } = error.into();
+        Failure { status: status(body.code), body, reason }
     }
 }
 
@@ -65,23 +65,6 @@ impl From<BodyError> for Failure {
 impl IntoResponse for BodyError {
     fn into_response(self) -> Response {
         Failure::from(self).into_response()
-    }
-}
-
-impl From<SessionError> for Failure {
-    fn from(error: SessionError) -> Self {
-        error.body().into()
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        let code = match error {
-            StoreError::NoSession(_) => ErrorCode::NotFound,
-            StoreError::Full(_) => ErrorCode::Busy,
-            _ => ErrorCode::Failed,
-        };
-        Failure::new(code, error)
     }
 }
 

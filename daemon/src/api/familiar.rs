@@ -1,8 +1,9 @@
 //! Familiar's own resources under `/familiar/v1/`: each handler decodes, forwards and encodes.
 
+use super::Door;
 use super::body::{BodyError, JsonBody, NoBody};
 use super::error::Failure;
-use super::{Door, join};
+use crate::doors::{self, Answer as Answering};
 use crate::protocol::http::{
     AskEvent, AskRequest, AskResponse, Done, ErrorBody, ErrorCode, ImportRequest, IndexStatus, ModelEntry,
     Models, PathRequest, Roots, SearchRequest, SearchResponse, SessionDetail, SessionList, Status,
@@ -12,7 +13,6 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use tokio::sync::mpsc;
 
 type Answer<T> = Result<Json<T>, Failure>;
 type Body<T> = Result<JsonBody<T>, BodyError>;
@@ -27,25 +27,18 @@ const DONE: Json<Done> = Json(Done { ok: true });
 pub async fn ask(State(door): State<Door>, body: Body<AskRequest>) -> Result<Response, Failure> {
     let JsonBody(request) = body?;
     let streams = request.stream;
-    let events = door.handles.sessions.ask(request).await?;
+    let answer = doors::ask(&door.handles, request).await?;
     if streams {
-        return Ok(Sse::new(stream(events)).keep_alive(KeepAlive::new()).into_response());
+        return Ok(Sse::new(stream(answer)).keep_alive(KeepAlive::new()).into_response());
     }
-    Ok(Json(last(events).await?).into_response())
+    Ok(Json(last(answer).await?).into_response())
 }
 
 /// The events as they come. A client that leaves drops this, and that cancels the answer.
-pub fn stream(
-    mut events: mpsc::Receiver<AskEvent>,
-) -> impl futures::Stream<Item = Result<Event, axum::Error>> {
+pub fn stream(mut answer: Answering) -> impl futures::Stream<Item = Result<Event, axum::Error>> {
     async_stream::stream! {
-        let mut ended = false;
-        while let Some(event) = events.recv().await {
-            ended = matches!(event, AskEvent::Done(_) | AskEvent::Error(_));
+        while let Some(event) = answer.next().await {
             yield sent(&event);
-        }
-        if !ended {
-            yield sent(&AskEvent::Error(broken_off().body));
         }
     }
 }
@@ -65,28 +58,15 @@ fn sent(event: &AskEvent) -> Result<Event, axum::Error> {
     Event::default().event(name).json_data(event)
 }
 
-async fn last(mut events: mpsc::Receiver<AskEvent>) -> Result<AskResponse, Failure> {
-    while let Some(event) = events.recv().await {
-        match event {
-            AskEvent::Done(response) => return Ok(*response),
-            AskEvent::Error(error) => return Err(error.into()),
-            AskEvent::Started { .. }
-            | AskEvent::Text { .. }
-            | AskEvent::ToolCall { .. }
-            | AskEvent::Approval(_)
-            | AskEvent::ApprovalEnded { .. }
-            | AskEvent::Notice(_)
-            | AskEvent::Progress(_) => {}
+async fn last(mut answer: Answering) -> Result<AskResponse, Failure> {
+    loop {
+        match answer.next().await {
+            Some(AskEvent::Done(response)) => return Ok(*response),
+            Some(AskEvent::Error(error)) => return Err(error.into()),
+            Some(_) => {}
+            None => return Err(Failure::new(ErrorCode::Failed, "the answer had no end")),
         }
     }
-    Err(broken_off())
-}
-
-fn broken_off() -> Failure {
-    Failure::new(
-        ErrorCode::Failed,
-        "the answer broke off: ask again, and look at the log if it happens twice",
-    )
 }
 
 /// Passages of the indexed files that match a query.
@@ -96,14 +76,7 @@ fn broken_off() -> Failure {
 ))]
 pub async fn search(State(door): State<Door>, body: Body<SearchRequest>) -> Answer<SearchResponse> {
     let JsonBody(request) = body?;
-    if request.query.trim().is_empty() {
-        return Err(Failure::new(ErrorCode::Usage, "the query is empty"));
-    }
-    if let Some(mode) = request.mode.as_deref().filter(|&mode| mode != "lexical") {
-        let message = format!("there is no search mode {mode:?}: only \"lexical\" for now");
-        return Err(Failure::new(ErrorCode::Usage, message));
-    }
-    Ok(Json(join::search(&door.handles, request).await?))
+    Ok(Json(doors::search(&door.handles, request).await?))
 }
 
 /// How far the index is.
@@ -112,7 +85,7 @@ pub async fn search(State(door): State<Door>, body: Body<SearchRequest>) -> Answ
     (status = "default", body = ErrorBody)
 ))]
 pub async fn index_status(State(door): State<Door>) -> Answer<IndexStatus> {
-    Ok(Json(join::index_status(&door.handles)))
+    Ok(Json(doors::index_status(&door.handles)))
 }
 
 /// Indexes a folder or a file from now on.
@@ -122,8 +95,8 @@ pub async fn index_status(State(door): State<Door>) -> Answer<IndexStatus> {
 ))]
 pub async fn index_add(State(door): State<Door>, body: Body<PathRequest>) -> Answer<IndexStatus> {
     let JsonBody(request) = body?;
-    join::index_add(&door.handles, &request).await?;
-    Ok(Json(join::index_status(&door.handles)))
+    doors::index_add(&door.handles, &request).await?;
+    Ok(Json(doors::index_status(&door.handles)))
 }
 
 /// Stops indexing a folder or a file, and forgets what was read from it.
@@ -133,8 +106,8 @@ pub async fn index_add(State(door): State<Door>, body: Body<PathRequest>) -> Ans
 ))]
 pub async fn index_remove(State(door): State<Door>, body: Body<PathRequest>) -> Answer<IndexStatus> {
     let JsonBody(request) = body?;
-    join::index_remove(&door.handles, &request).await?;
-    Ok(Json(join::index_status(&door.handles)))
+    doors::index_remove(&door.handles, &request).await?;
+    Ok(Json(doors::index_status(&door.handles)))
 }
 
 /// What is indexed.
@@ -143,7 +116,7 @@ pub async fn index_remove(State(door): State<Door>, body: Body<PathRequest>) -> 
     (status = "default", body = ErrorBody)
 ))]
 pub async fn index_roots(State(door): State<Door>) -> Answer<Roots> {
-    Ok(Json(Roots { roots: join::index_status(&door.handles).roots }))
+    Ok(Json(Roots { roots: doors::index_status(&door.handles).roots }))
 }
 
 /// How the daemon and its workers are.
@@ -152,7 +125,7 @@ pub async fn index_roots(State(door): State<Door>) -> Answer<Roots> {
     (status = "default", body = ErrorBody)
 ))]
 pub async fn status(State(door): State<Door>) -> Answer<Status> {
-    Ok(Json(join::status(&door.handles).await))
+    Ok(Json(doors::status(&door.handles).await))
 }
 
 /// Ends the daemon; running answers get a moment.
@@ -171,7 +144,7 @@ pub async fn stop(State(door): State<Door>, _: NoBody) -> Json<Done> {
     (status = "default", body = ErrorBody)
 ))]
 pub async fn models(State(door): State<Door>) -> Answer<Models> {
-    Ok(Json(Models { models: join::models(&door.handles).await? }))
+    Ok(Json(Models { models: doors::models(&door.handles).await? }))
 }
 
 /// Takes a GGUF file in.
@@ -181,7 +154,7 @@ pub async fn models(State(door): State<Door>) -> Answer<Models> {
 ))]
 pub async fn import_model(State(door): State<Door>, body: Body<ImportRequest>) -> Answer<ModelEntry> {
     let JsonBody(request) = body?;
-    Ok(Json(join::import(&door.handles, request).await?))
+    Ok(Json(doors::import(&door.handles, request).await?))
 }
 
 /// Makes a model the one that answers, now and after a restart.
@@ -191,7 +164,7 @@ pub async fn import_model(State(door): State<Door>, body: Body<ImportRequest>) -
 ))]
 pub async fn use_model(State(door): State<Door>, body: Body<UseRequest>) -> Answer<Done> {
     let JsonBody(request) = body?;
-    join::use_model(&door.handles, request).await?;
+    doors::use_model(&door.handles, request).await?;
     Ok(DONE)
 }
 
@@ -201,7 +174,7 @@ pub async fn use_model(State(door): State<Door>, body: Body<UseRequest>) -> Answ
     (status = "default", body = ErrorBody)
 ))]
 pub async fn model(State(door): State<Door>, Path(name): Path<String>) -> Answer<ModelEntry> {
-    Ok(Json(join::model(&door.handles, name).await?))
+    Ok(Json(doors::model(&door.handles, name).await?))
 }
 
 /// Forgets an imported model.
@@ -210,7 +183,7 @@ pub async fn model(State(door): State<Door>, Path(name): Path<String>) -> Answer
     (status = "default", body = ErrorBody)
 ))]
 pub async fn remove_model(State(door): State<Door>, Path(name): Path<String>) -> Answer<Done> {
-    join::remove_model(&door.handles, name).await?;
+    doors::remove_model(&door.handles, name).await?;
     Ok(DONE)
 }
 
@@ -254,6 +227,6 @@ fn no_session(id: &str) -> Failure {
     (status = "default", body = ErrorBody)
 ))]
 pub async fn reload_config(State(door): State<Door>, _: NoBody) -> Answer<Done> {
-    join::reload(&door.handles).await?;
+    doors::reload(&door.handles).await?;
     Ok(DONE)
 }

@@ -3,9 +3,8 @@
 use super::Door;
 use super::body::{BodyError, JsonBody, NoBody};
 use super::error::Failure;
-use super::join;
 use crate::daemon::Control;
-use crate::nights::{NightError, What};
+use crate::doors;
 use crate::protocol::http::{Done, ErrorBody, ErrorCode};
 use crate::protocol::learn::{
     Consent, ForgetProof, ForgetRequest, History, LearnOutcome, LearnStatus, RememberRequest,
@@ -22,16 +21,6 @@ type Answer<T> = Result<Json<T>, Failure>;
 type Body<T> = Result<JsonBody<T>, BodyError>;
 
 const DONE: Json<Done> = Json(Done { ok: true });
-
-impl From<NightError> for Failure {
-    fn from(error: NightError) -> Self {
-        match error {
-            NightError::Store(error) => error.into(),
-            NightError::Index(error) => error.into(),
-            error => error.body().into(),
-        }
-    }
-}
 
 /// What learning is at, and what it waits for.
 #[utoipa::path(get, path = "/familiar/v1/learn", tag = "familiar", responses(
@@ -98,7 +87,7 @@ pub async fn learn_sources(State(door): State<Door>, body: Body<SourcesRequest>)
             format!("{folder} is not below an indexed folder: add it with `familiar index add` first");
         return Err(Failure::new(ErrorCode::Usage, message));
     }
-    join::command(&door.handles, |done| Control::SetLearning { sources, folders, done }).await?;
+    doors::command(&door.handles, |done| Control::SetLearning { sources, folders, done }).await?;
     // Who says it by themselves need not be asked.
     door.store.set_note(ASKED, "yes").await?;
     Ok(Json(door.handles.nights.status().await?))
@@ -171,10 +160,7 @@ pub async fn signal(State(door): State<Door>, body: Body<SignalRequest>) -> Answ
 ))]
 pub async fn remember(State(door): State<Door>, body: Body<RememberRequest>) -> Answer<Done> {
     let JsonBody(RememberRequest { text }) = body?;
-    if text.trim().is_empty() {
-        return Err(Failure::new(ErrorCode::Usage, "there is nothing to remember: say what"));
-    }
-    door.store.remember(text.trim()).await?;
+    doors::remember(&door.store, &text).await?;
     Ok(DONE)
 }
 
@@ -184,19 +170,5 @@ pub async fn remember(State(door): State<Door>, body: Body<RememberRequest>) -> 
 ))]
 pub async fn forget(State(door): State<Door>, body: Body<ForgetRequest>) -> Answer<ForgetProof> {
     let JsonBody(request) = body?;
-    let what = match request {
-        ForgetRequest { path: Some(path), session: None, all: false } => {
-            join::absolute(&path)?;
-            What::Path(path.into())
-        }
-        ForgetRequest { path: None, session: Some(session), all: false } => What::Session(session),
-        ForgetRequest { path: None, session: None, all: true } => What::All,
-        _ => {
-            return Err(Failure::new(
-                ErrorCode::Usage,
-                "name one thing to forget: `path`, `session` or `all`",
-            ));
-        }
-    };
-    Ok(Json(door.handles.nights.forget(what).await?))
+    Ok(Json(doors::forget(&door.handles, request).await?))
 }

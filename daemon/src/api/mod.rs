@@ -6,7 +6,6 @@ mod body;
 mod chat;
 mod error;
 mod familiar;
-mod join;
 mod learn;
 pub mod openai;
 mod owner;

@@ -4,7 +4,6 @@
 use super::Door;
 use super::body::{BodyError, JsonBody};
 use super::error::Failure;
-use crate::approvals::ApprovalsError;
 use crate::audit::AuditError;
 use crate::protocol::approvals::{
     Approval, ApprovalList, AuditLines, AuditVerdict, DecideRequest, NoticeList, OwnerEvent, StandingRules,
@@ -24,17 +23,6 @@ const DONE: Json<Done> = Json(Done { ok: true });
 const MOST_NOTICES: usize = 200;
 /// Lines of the audit log that one answer gives.
 const MOST_LINES: usize = 10_000;
-
-impl From<ApprovalsError> for Failure {
-    fn from(error: ApprovalsError) -> Failure {
-        let code = match &error {
-            ApprovalsError::NotFound(_) | ApprovalsError::NoRule(_) => ErrorCode::NotFound,
-            ApprovalsError::NotAlways | ApprovalsError::NoOption(_) => ErrorCode::Usage,
-            ApprovalsError::Store(_) => ErrorCode::Failed,
-        };
-        Failure::new(code, error)
-    }
-}
 
 impl From<AuditError> for Failure {
     fn from(error: AuditError) -> Failure {

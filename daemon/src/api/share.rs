@@ -4,7 +4,7 @@
 use super::Door;
 use super::body::{BodyError, JsonBody};
 use super::error::Failure;
-use super::join;
+use crate::doors;
 use crate::protocol::http::{Done, ErrorBody};
 use crate::protocol::sharing::{InspectShared, SharedAdapter, SharedList, SharedOffer, TakeShared};
 use axum::Json;
@@ -27,7 +27,7 @@ pub async fn shared(State(door): State<Door>) -> Answer<SharedList> {
 ))]
 pub async fn inspect_shared(State(door): State<Door>, body: Body<InspectShared>) -> Answer<SharedOffer> {
     let JsonBody(request) = body?;
-    join::absolute(&request.folder)?;
+    doors::absolute(&request.folder)?;
     Ok(Json(door.handles.nights.inspect_shared(request).await?))
 }
 
@@ -37,7 +37,7 @@ pub async fn inspect_shared(State(door): State<Door>, body: Body<InspectShared>)
 ))]
 pub async fn take_shared(State(door): State<Door>, body: Body<TakeShared>) -> Answer<SharedAdapter> {
     let JsonBody(request) = body?;
-    join::absolute(&request.folder)?;
+    doors::absolute(&request.folder)?;
     Ok(Json(door.handles.nights.take_shared(request).await?))
 }
 

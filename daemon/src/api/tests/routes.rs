@@ -238,7 +238,7 @@ async fn a_streamed_answer_is_named_events_and_always_ends() {
             let (events, receiver) = mpsc::channel(4);
             events.send(AskEvent::Started { session: "s".into(), passages: 2 }).await.unwrap();
             events.send(AskEvent::Text { text: "two\nlines".into() }).await.unwrap();
-            Sse::new(familiar::stream(receiver))
+            Sse::new(familiar::stream(crate::doors::Answer::new(receiver)))
         }),
     );
     let server = Server::of(router, Limits::default());

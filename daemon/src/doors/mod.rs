@@ -1,15 +1,24 @@
-//! Where the doors meet the other rooms' handles. Each function forwards one thing and puts its error
-//! into a client's words, so that a change of a handle is a change of this file alone.
+//! What every door does alike: HTTP on the socket and D-Bus on the session's bus meet the other rooms' handles here.
+//! Each function forwards one thing and puts its error into a client's words, so that a change of a handle is a change
+//! of this room alone. It knows neither HTTP nor D-Bus.
 
-use super::error::Failure;
+mod answer;
+mod refused;
+
+pub use answer::Answer;
+pub use refused::Refused;
+
 use crate::daemon::{Control, Handles};
-use crate::engine::{EngineError, Held, Models, ModelsError, Output};
-use crate::index::{Hit, IndexError};
-use crate::protocol::frames::{Fault, Generate};
+use crate::engine::{Held, Models, ModelsError, Output};
+use crate::index::Hit;
+use crate::nights::What;
+use crate::protocol::frames::Generate;
 use crate::protocol::http::{
-    ErrorBody, ErrorCode, ImportRequest, IndexStatus, ModelEntry, PathRequest, SearchHit, SearchRequest,
-    SearchResponse, Status, UseRequest,
+    AskRequest, ErrorBody, ErrorCode, ImportRequest, IndexStatus, ModelEntry, PathRequest, SearchHit,
+    SearchRequest, SearchResponse, Status, UseRequest,
 };
+use crate::protocol::learn::{ForgetProof, ForgetRequest};
+use crate::store::Store;
 use crate::worker::rss_bytes;
 use futures::Stream;
 use std::path::Path;
@@ -19,35 +28,13 @@ use tokio::sync::oneshot;
 /// Most hits that one search gives.
 const MAX_HITS: usize = 200;
 
-impl From<EngineError> for Failure {
-    fn from(error: EngineError) -> Self {
-        let too_long = matches!(error, EngineError::Request(Fault::PromptTooLong { .. }));
-        let reason = too_long.then_some("context_length_exceeded");
-        Failure { reason, ..Failure::new(error.code(), error) }
-    }
-}
-
-impl From<ModelsError> for Failure {
-    fn from(error: ModelsError) -> Self {
-        EngineError::from(error).into()
-    }
-}
-
-impl From<IndexError> for Failure {
-    fn from(error: IndexError) -> Self {
-        let code = match error {
-            IndexError::NotFound(_) | IndexError::NotARoot(_) => ErrorCode::NotFound,
-            IndexError::Denied { .. } | IndexError::Outside(_) => ErrorCode::Denied,
-            IndexError::NotAFile(_) | IndexError::Name(_) => ErrorCode::Usage,
-            IndexError::Busy(_) | IndexError::Closed => ErrorCode::Busy,
-            IndexError::Unreadable { .. } | IndexError::Store(_) => ErrorCode::Failed,
-        };
-        Failure::new(code, error)
-    }
+/// Begins an answer. Dropping it cancels it.
+pub async fn ask(handles: &Handles, request: AskRequest) -> Result<Answer, Refused> {
+    Ok(Answer::new(handles.sessions.ask(request).await?))
 }
 
 /// The model in use, loaded as long as the returned value lives.
-pub async fn hold_model(handles: &Handles) -> Result<Held, Failure> {
+pub async fn hold_model(handles: &Handles) -> Result<Held, Refused> {
     // Loading the model is waited for, too.
     let _visit = handles.nights.presence().visit();
     Ok(handles.engine.hold().await?)
@@ -57,26 +44,26 @@ pub async fn hold_model(handles: &Handles) -> Result<Held, Failure> {
 pub async fn generate(
     handles: &Handles,
     request: Generate,
-) -> Result<impl Stream<Item = Result<Output, Failure>> + Send + use<>, Failure> {
+) -> Result<impl Stream<Item = Result<Output, Refused>> + Send + use<>, Refused> {
     let visit = handles.nights.presence().visit();
     let mut generation = handles.engine.generate(request).await?;
     Ok(async_stream::stream! {
         let _visit = visit;
         while let Some(output) = generation.next().await {
-            yield output.map_err(Failure::from);
+            yield output.map_err(Refused::from);
         }
     })
 }
 
-pub async fn models(handles: &Handles) -> Result<Vec<ModelEntry>, Failure> {
+pub async fn models(handles: &Handles) -> Result<Vec<ModelEntry>, Refused> {
     with_models(handles, |models, in_use| models.list(in_use)).await
 }
 
-pub async fn model(handles: &Handles, name: String) -> Result<ModelEntry, Failure> {
+pub async fn model(handles: &Handles, name: String) -> Result<ModelEntry, Refused> {
     with_models(handles, move |models, in_use| models.info(&name, in_use)).await
 }
 
-pub async fn import(handles: &Handles, request: ImportRequest) -> Result<ModelEntry, Failure> {
+pub async fn import(handles: &Handles, request: ImportRequest) -> Result<ModelEntry, Refused> {
     absolute(&request.path)?;
     let import = move |models: Models, _: &str| {
         models.import(Path::new(&request.path), request.name.as_deref(), |_, _| {})
@@ -84,7 +71,7 @@ pub async fn import(handles: &Handles, request: ImportRequest) -> Result<ModelEn
     with_models(handles, import).await
 }
 
-pub async fn remove_model(handles: &Handles, name: String) -> Result<(), Failure> {
+pub async fn remove_model(handles: &Handles, name: String) -> Result<(), Refused> {
     with_models(handles, move |models, in_use| models.remove(&name, in_use)).await
 }
 
@@ -92,25 +79,33 @@ pub async fn remove_model(handles: &Handles, name: String) -> Result<(), Failure
 async fn with_models<T: Send + 'static>(
     handles: &Handles,
     work: impl FnOnce(Models, &str) -> Result<T, ModelsError> + Send + 'static,
-) -> Result<T, Failure> {
+) -> Result<T, Refused> {
     let models = handles.engine.models().clone();
     let in_use = handles.config.borrow().model.name.clone();
     match tokio::task::spawn_blocking(move || work(models, &in_use)).await {
         Ok(result) => Ok(result?),
-        Err(error) => Err(Failure::new(ErrorCode::Failed, error)),
+        Err(error) => Err(Refused::new(ErrorCode::Failed, error)),
     }
 }
 
-pub async fn use_model(handles: &Handles, request: UseRequest) -> Result<(), Failure> {
+pub async fn use_model(handles: &Handles, request: UseRequest) -> Result<(), Refused> {
     let UseRequest { name, adapter } = request;
     command(handles, |done| Control::UseModel { name, adapter, done }).await
 }
 
-pub async fn reload(handles: &Handles) -> Result<(), Failure> {
+pub async fn reload(handles: &Handles) -> Result<(), Refused> {
     command(handles, |done| Control::Reload { done }).await
 }
 
-pub async fn search(handles: &Handles, request: SearchRequest) -> Result<SearchResponse, Failure> {
+/// Passages of the indexed files that match a query.
+pub async fn search(handles: &Handles, request: SearchRequest) -> Result<SearchResponse, Refused> {
+    if request.query.trim().is_empty() {
+        return Err(Refused::new(ErrorCode::Usage, "the query is empty"));
+    }
+    if let Some(mode) = request.mode.as_deref().filter(|&mode| mode != "lexical") {
+        let message = format!("there is no search mode {mode:?}: only \"lexical\" for now");
+        return Err(Refused::new(ErrorCode::Usage, message));
+    }
     let begun = Instant::now();
     let _visit = handles.nights.presence().visit();
     let hits = handles.index.search(&request.query, request.k.min(MAX_HITS)).await?;
@@ -133,18 +128,51 @@ fn shown(hit: Hit) -> SearchHit {
     }
 }
 
+/// As [`search`], for a query whose last word is still being typed: at most `k` passages.
+pub async fn search_typed(handles: &Handles, query: &str, k: usize) -> Result<Vec<SearchHit>, Refused> {
+    let _visit = handles.nights.presence().visit();
+    let hits = handles.index.search_typed(query, k.min(MAX_HITS)).await?;
+    Ok(hits.into_iter().map(shown).collect())
+}
+
+/// Keeps a thing in mind.
+pub async fn remember(store: &Store, text: &str) -> Result<(), Refused> {
+    if text.trim().is_empty() {
+        return Err(Refused::new(ErrorCode::Usage, "there is nothing to remember: say what"));
+    }
+    store.remember(text.trim()).await?;
+    Ok(())
+}
+
+/// Forgets a file, a folder, a conversation or everything, wherever it went.
+pub async fn forget(handles: &Handles, request: ForgetRequest) -> Result<ForgetProof, Refused> {
+    let what = match request {
+        ForgetRequest { path: Some(path), session: None, all: false } => {
+            absolute(&path)?;
+            What::Path(path.into())
+        }
+        ForgetRequest { path: None, session: Some(session), all: false } => What::Session(session),
+        ForgetRequest { path: None, session: None, all: true } => What::All,
+        _ => {
+            let message = "name one thing to forget: `path`, `session` or `all`";
+            return Err(Refused::new(ErrorCode::Usage, message));
+        }
+    };
+    Ok(handles.nights.forget(what).await?)
+}
+
 pub fn index_status(handles: &Handles) -> IndexStatus {
     handles.index.status()
 }
 
-pub async fn index_add(handles: &Handles, request: &PathRequest) -> Result<(), Failure> {
+pub async fn index_add(handles: &Handles, request: &PathRequest) -> Result<(), Refused> {
     absolute(&request.path)?;
     handles.index.add(Path::new(&request.path)).await?;
     settle(handles, request).await;
     Ok(())
 }
 
-pub async fn index_remove(handles: &Handles, request: &PathRequest) -> Result<(), Failure> {
+pub async fn index_remove(handles: &Handles, request: &PathRequest) -> Result<(), Refused> {
     absolute(&request.path)?;
     handles.index.remove(Path::new(&request.path)).await?;
     settle(handles, request).await;
@@ -177,17 +205,17 @@ pub async fn status(handles: &Handles) -> Status {
 pub async fn command(
     handles: &Handles,
     order: impl FnOnce(oneshot::Sender<Result<(), ErrorBody>>) -> Control,
-) -> Result<(), Failure> {
-    let stopping = || Failure::new(ErrorCode::Busy, "the daemon is stopping");
+) -> Result<(), Refused> {
+    let stopping = || Refused::new(ErrorCode::Busy, "the daemon is stopping");
     let (done, answer) = oneshot::channel();
     handles.control.send(order(done)).await.map_err(|_| stopping())?;
     Ok(answer.await.map_err(|_| stopping())??)
 }
 
 /// The daemon's working directory means nothing to a client.
-pub fn absolute(path: &str) -> Result<(), Failure> {
+pub fn absolute(path: &str) -> Result<(), Refused> {
     if Path::new(path).is_absolute() {
         return Ok(());
     }
-    Err(Failure::new(ErrorCode::Usage, format!("{path:?} is not an absolute path")))
+    Err(Refused::new(ErrorCode::Usage, format!("{path:?} is not an absolute path")))
 }
