@@ -1,6 +1,7 @@
 //! End-to-end tests: the real binary, a real model, real files, in a folder of their own.
 
 mod chat;
+mod desktop;
 mod engine;
 mod eval;
 mod hijack;

@@ -56,6 +56,7 @@ impl Wrapped {
         let log = std::fs::File::create(home.dir.path().join("daemon.log")).unwrap();
         let mut command = Command::new(wrapper[0]);
         command.args(&wrapper[1..]).args([BINARY, "daemon"]).env("FAMILIAR_HOME", home.root());
+        command.envs(home.environment.iter().cloned());
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let mut wrapped = Wrapped(child);
         wait_for("the wrapped daemon's socket", || {
@@ -139,7 +140,7 @@ fn the_stock_openai_client_finds_what_it_expects() {
 }
 
 /// A Python with the client's packages: the one that was prepared, or one made here and kept.
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     if let Some(python) = std::env::var_os("FAMILIAR_PYTHON") {
         return python.into();
     }

@@ -34,13 +34,17 @@ pub fn wait_for<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
 /// A home folder, a folder of documents, and the daemon that serves them.
 pub struct Home {
     pub dir: TempDir,
+    /// Of every command that is run here. No test meets the desktop of who runs it.
+    pub environment: Vec<(&'static str, String)>,
     daemon: Option<Child>,
 }
 
 impl Home {
     /// A home without a daemon.
     pub fn new() -> Home {
-        let home = Home { dir: TempDir::with_prefix("familiar-test-").unwrap(), daemon: None };
+        let dir = TempDir::with_prefix("familiar-test-").unwrap();
+        let environment = vec![("DBUS_SESSION_BUS_ADDRESS", "disabled:".to_owned())];
+        let home = Home { dir, environment, daemon: None };
         std::fs::create_dir(home.docs()).unwrap();
         home
     }
@@ -78,8 +82,7 @@ impl Home {
     /// Starts the daemon from another copy of the program.
     pub fn start_from(&mut self, program: &Path) {
         let log = std::fs::File::create(self.dir.path().join("daemon.log")).unwrap();
-        let mut command = Command::new(program);
-        command.arg("daemon").env("FAMILIAR_HOME", self.root()).env("NO_COLOR", "1");
+        let mut command = self.command_of(program, &["daemon"]);
         let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         self.daemon = Some(child);
         let socket = self.socket();
@@ -107,8 +110,13 @@ impl Home {
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(BINARY);
+        self.command_of(Path::new(BINARY), args)
+    }
+
+    fn command_of(&self, program: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(args).env("FAMILIAR_HOME", self.root()).env("NO_COLOR", "1");
+        command.envs(self.environment.iter().cloned());
         command
     }
 

@@ -6,13 +6,14 @@ use crate::approvals::Approvals;
 use crate::audit::Audit;
 use crate::config::paths::Paths;
 use crate::config::{self, Config, PERSONAL};
+use crate::dbus;
 use crate::engine::{Adapters, Engine, EngineError, Models};
 use crate::idle::Presence;
 use crate::index::Index;
 use crate::memory;
 use crate::nights::{self, Nights};
 use crate::plugins::{Plugins, Runtime};
-use crate::protocol::http::{ErrorBody, ErrorCode};
+use crate::protocol::http::{DesktopStatus, ErrorBody, ErrorCode};
 use crate::session::Sessions;
 use crate::sharing::Shelf;
 use crate::store::Store;
@@ -40,6 +41,8 @@ pub struct Handles {
     pub nights: Nights,
     /// The worker that reads documents, for its status.
     pub extract: Worker,
+    /// How the desktop's door is.
+    pub desktop: watch::Receiver<DesktopStatus>,
     /// The effective settings; a reload that fails leaves them as they were.
     pub config: watch::Receiver<Arc<Config>>,
     pub started: Instant,
@@ -115,6 +118,7 @@ async fn serve(paths: Paths, config: Config) -> anyhow::Result<()> {
     };
     let nights =
         Nights::begin(rooms, paths.nights(), paths.generations(), effective, stop.subscribe()).await?;
+    let (told, desktop) = watch::channel(DesktopStatus::default());
     let handles = Handles {
         sessions,
         engine: engine.clone(),
@@ -125,6 +129,7 @@ async fn serve(paths: Paths, config: Config) -> anyhow::Result<()> {
         audit,
         nights: nights.clone(),
         extract: extract.clone(),
+        desktop,
         config,
         started: Instant::now(),
         stop: stop.clone(),
@@ -134,7 +139,8 @@ async fn serve(paths: Paths, config: Config) -> anyhow::Result<()> {
     tracing::info!(socket = %paths.socket().display(), "serving");
     tokio::spawn(obey(paths, settings, engine.clone(), nights, orders));
     tokio::spawn(signals(stop, control));
-    api::serve(socket, handles, store).await;
+    let desktop = dbus::serve(handles.clone(), store.clone(), told);
+    tokio::join!(api::serve(socket, handles, store), desktop);
     tracing::info!("stopping");
     plugins.stop().await;
     engine.unload().await;

@@ -11,6 +11,7 @@ pub mod cli;
 mod clock;
 pub mod config;
 pub mod daemon;
+pub mod dbus;
 mod disk;
 pub mod doors;
 pub mod egress;

@@ -122,6 +122,9 @@ mod tests {
             question_loss = 0.0                      # default
             cases = 100                              # default
 
+            [desktop]
+            dbus = true                              # default
+
             [log]
             level = "info"                           # default
         "#]]

@@ -115,6 +115,7 @@ mod tests {
             model: ModelStatus { name: "ember".into(), loaded: true, context: Some(2048) },
             adapter: None,
             index: IndexStatus { documents: 5120, bytes: 34_000_000, pending: 2, ..IndexStatus::default() },
+            desktop: Default::default(),
             learning: Some(LearnStatus {
                 says: "3 new samples are there; a cycle begins with 12.".into(),
                 ..LearnStatus::default()

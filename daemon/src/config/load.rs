@@ -157,7 +157,7 @@ fn syntax(text: &str, error: &toml::de::Error) -> Problem {
 
 /// What types and ranges cannot say: settings whose text has a language of its own.
 fn meaning(config: &Config) -> Vec<(&'static str, String)> {
-    let Config { model, ask: _, index, plugins: _, learn, log } = config;
+    let Config { model, ask: _, index, plugins: _, learn, desktop: _, log } = config;
     [
         model_name(model),
         adapter(model),

@@ -31,6 +31,7 @@ pub struct Config {
     pub index: IndexConfig,
     pub plugins: PluginsConfig,
     pub learn: LearnConfig,
+    pub desktop: DesktopConfig,
     pub log: LogConfig,
 }
 
@@ -155,6 +156,20 @@ pub struct PluginsConfig {
 impl Default for PluginsConfig {
     fn default() -> Self {
         PluginsConfig { call_s: 30, memory_mb: 64, approval_s: 300, http: true, private_hosts: Vec::new() }
+    }
+}
+
+/// What the desktop may reach over the session's D-Bus. Read when the daemon starts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DesktopConfig {
+    /// Be `org.familiar.Agent` on the session's bus, where there is one.
+    pub dbus: bool,
+}
+
+impl Default for DesktopConfig {
+    fn default() -> Self {
+        DesktopConfig { dbus: true }
     }
 }
 

@@ -198,6 +198,7 @@ pub async fn status(handles: &Handles) -> Status {
         index: handles.index.status(),
         // Without a model there is nothing to tell of it, and the rest is told all the same.
         learning: handles.nights.status().await.ok(),
+        desktop: handles.desktop.borrow().clone(),
         warnings: Vec::new(),
     }
 }

@@ -166,9 +166,20 @@ pub struct Status {
     pub index: IndexStatus,
     /// What learning is at; null while that is not known.
     pub learning: Option<LearnStatus>,
+    /// Whether the desktop's bus is served.
+    #[serde(default)]
+    pub desktop: DesktopStatus,
     /// Problems of the configuration or the data that did not stop the daemon.
     #[serde(default)]
     pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DesktopStatus {
+    /// `starting`, `serving`, `off` (in the settings), `no_bus`, `refused` (by the bus), `taken` (the name) or `lost`.
+    pub state: String,
+    /// The same for people.
+    pub says: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

@@ -109,6 +109,7 @@ impl Server {
             audit,
             nights,
             extract,
+            desktop: watch::channel(Default::default()).1,
             config,
             started: Instant::now(),
             stop: stop.clone(),

@@ -90,6 +90,7 @@ fn checks(paths: &Paths, status: &Result<Option<Status>, String>) -> Vec<Check> 
         setup::folder("data folder", &paths.data),
         setup::folder("runtime folder", &paths.runtime),
         setup::socket(paths),
+        setup::desktop(&settings.desktop, running),
         setup::plugin_authors(),
         setup::daemon(status),
     ]

@@ -1,9 +1,9 @@
 //! The owner's set-up: settings, model, folders, disk, and the daemon.
 
-use super::super::output::{bytes, duration};
+use super::super::output::{bytes, duration, one_line};
 use super::{Check, Level};
 use crate::config::paths::Paths;
-use crate::config::{ConfigError, Loaded};
+use crate::config::{ConfigError, DesktopConfig, Loaded};
 use crate::protocol::http::Status;
 use std::fs;
 use std::io::Read;
@@ -115,6 +115,26 @@ pub fn plugin_authors() -> Check {
     }
 }
 
+/// Whether the session's bus is served. Only a running daemon knows.
+pub fn desktop(settings: &DesktopConfig, running: Option<&Status>) -> Check {
+    const NAME: &str = "desktop";
+    let Some(desktop) = running.map(|status| &status.desktop) else {
+        return match settings.dbus {
+            true => Check::ok(NAME, "a daemon is org.familiar.Agent where a session bus is"),
+            false => Check::ok(NAME, "off in the settings (desktop.dbus)"),
+        };
+    };
+    match (desktop.state.as_str(), settings.dbus) {
+        ("off", true) => Check::warn(NAME, "switched on since the daemon started", "familiar stop"),
+        ("starting" | "serving" | "off" | "no_bus", _) => Check::ok(NAME, one_line(&desktop.says, 200)),
+        _ => Check::warn(
+            NAME,
+            one_line(&desktop.says, 200),
+            "familiar stop, once that is mended; or dbus = false under [desktop]",
+        ),
+    }
+}
+
 pub fn socket(paths: &Paths) -> Check {
     let socket = paths.socket();
     let shown = socket.display();
@@ -194,6 +214,36 @@ mod tests {
             fs::write(&file, bytes).unwrap();
             assert_eq!(model(&paths, "qwen", None).level, level);
         }
+    }
+
+    #[test]
+    fn the_desktop_is_told_as_the_daemon_has_it() {
+        let on = DesktopConfig::default();
+        let off = DesktopConfig { dbus: false, ..on.clone() };
+        assert!(desktop(&off, None).found.contains("off") && desktop(&on, None).level == Level::Ok);
+        let running = |state: &str| {
+            let mut status: Status = serde_json::from_value(serde_json::json!({
+                "version": "1", "pid": 1, "uptime_s": 1, "rss_bytes": 1, "workers": [], "adapter": null,
+                "model": {"name": "ember", "loaded": false, "context": null},
+                "index": {"documents": 0, "bytes": 0, "pending": 0, "failed": [], "watched_dirs": 0, "roots": []},
+                "learning": null
+            }))
+            .unwrap();
+            (status.desktop.state, status.desktop.says) = (state.into(), "what the\nbus says".into());
+            status
+        };
+        for (state, level) in [
+            ("serving", Level::Ok),
+            ("no_bus", Level::Ok),
+            ("taken", Level::Warn),
+            ("refused", Level::Warn),
+            ("lost", Level::Warn),
+        ] {
+            let check = desktop(&on, Some(&running(state)));
+            assert_eq!((check.level, check.found.as_str()), (level, "what the bus says"), "{state}");
+        }
+        assert_eq!(desktop(&on, Some(&running("off"))).level, Level::Warn);
+        assert_eq!(desktop(&off, Some(&running("off"))).level, Level::Ok);
     }
 
     #[test]

@@ -1,0 +1,7 @@
+//! The desktop's doors on a real session bus: a `dbus-daemon` of the test's own, the real daemon on it, and clients.
+
+mod bus;
+mod desk;
+mod limits;
+mod others;
+mod without;
