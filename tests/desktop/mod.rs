@@ -4,4 +4,5 @@ mod bus;
 mod desk;
 mod limits;
 mod others;
+mod search;
 mod without;

@@ -103,6 +103,8 @@ pub struct Ask {
 
 #[derive(Debug, Args)]
 pub struct Chat {
+    /// What is asked first
+    pub question: Vec<String>,
     /// Continue this conversation
     #[arg(long, value_name = "ID")]
     pub session: Option<String>,

@@ -124,6 +124,7 @@ mod tests {
 
             [desktop]
             dbus = true                              # default
+            search_providers = true                  # default
 
             [log]
             level = "info"                           # default

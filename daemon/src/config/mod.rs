@@ -165,11 +165,13 @@ impl Default for PluginsConfig {
 pub struct DesktopConfig {
     /// Be `org.familiar.Agent` on the session's bus, where there is one.
     pub dbus: bool,
+    /// Find your files in the search of GNOME and KDE.
+    pub search_providers: bool,
 }
 
 impl Default for DesktopConfig {
     fn default() -> Self {
-        DesktopConfig { dbus: true }
+        DesktopConfig { dbus: true, search_providers: true }
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Callers {
 /// A caller that may call, and its call's place.
 pub struct Caller {
     pub name: OwnedUniqueName,
+    /// Of the call's message: a client counts them up.
+    pub serial: u32,
     _place: Place,
 }
 
@@ -57,7 +59,7 @@ impl Callers {
             return Err(Error::Busy("too many calls wait already: try again".into()));
         };
         self.check(&name).await?;
-        Ok(Caller { name, _place: place })
+        Ok(Caller { name, serial: header.primary().serial_num().get(), _place: place })
     }
 
     /// A place among the requests that are being answered.

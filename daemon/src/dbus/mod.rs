@@ -1,6 +1,6 @@
-//! The desktop's doors on the session's D-Bus: `org.familiar.Agent` for programs. They
+//! The desktop's doors on the session's D-Bus: `org.familiar.Agent` for programs, and the search of GNOME and KDE. They
 //! check who calls and what was given, forward to handles, and put what comes back into D-Bus's types; they hold one
-//! connection to the bus and nothing else, and never answer anything by themselves.
+//! connection to the bus and nothing else, and never answer anything by themselves. Searching never loads a model.
 
 mod address;
 mod agent;
@@ -10,6 +10,7 @@ mod live;
 mod options;
 mod outlet;
 mod requests;
+mod search;
 mod strict;
 
 use crate::daemon::Handles;
@@ -113,9 +114,12 @@ async fn open(handles: &Handles, store: Store) -> Result<Desk, DesktopError> {
     let bus = DBusProxy::new(&connection).await?;
     let callers = Callers::new(bus.clone(), callers::LIMITS);
     let requests = Requests::new(callers.clone());
-    let agent = Agent::new(handles.clone(), store, callers, requests.clone());
+    let agent = Agent::new(handles.clone(), store, callers.clone(), requests.clone());
     let server = connection.object_server();
     server.at(agent::PATH, Strict::new(agent.clone())).await?;
+    if settings.search_providers {
+        search::offer(server, handles.clone(), callers).await?;
+    }
     // Last, so that who waits for the name finds everything there.
     match connection.request_name_with_flags(NAME, RequestNameFlags::DoNotQueue.into()).await {
         Ok(_) => Ok(Desk { connection, bus, agent, requests }),

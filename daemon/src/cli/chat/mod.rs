@@ -15,13 +15,22 @@ use super::start::connect;
 use crate::config::paths::Paths;
 use std::io::{self, IsTerminal, Write};
 
+/// What the command says: the conversation to go on with, and what is asked first.
+#[derive(Debug, Default)]
+struct Begin {
+    session: Option<String>,
+    question: Option<String>,
+}
+
 /// `familiar chat`
 pub async fn chat(paths: &Paths, start: bool, args: args::Chat, out: &mut impl Write, look: Look) -> Outcome {
     // Says at once what is wrong with the daemon, not after the first question.
     drop(connect(paths, start).await?);
+    let question = Some(args.question.join(" ")).filter(|question| !question.trim().is_empty());
+    let begin = Begin { session: args.session, question };
     let session = match args.plain || !whole_screen(look) {
-        true => plain::run(paths, start, args.session, out, look).await?,
-        false => run::run(paths, start, args.session, look).await?,
+        true => plain::run(paths, start, begin, out, look).await?,
+        false => run::run(paths, start, begin, look).await?,
     };
     if let Some(session) = session {
         let line =

@@ -1,8 +1,8 @@
 //! The plain conversation: one line after the other, questions and what the owner says of the answers. For pipes, for
 //! terminals that cannot move their cursor, and for whoever wants it so. What it is told goes to the daemon.
 
-use super::consent;
 use super::words::{self, HELP, Said};
+use super::{Begin, consent};
 use crate::cli::approvals::Desk;
 use crate::cli::ask::{footer, stream};
 use crate::cli::client::decode;
@@ -32,18 +32,25 @@ pub(super) struct Talk<'a> {
 pub(super) async fn run(
     paths: &Paths,
     start: bool,
-    session: Option<String>,
+    begin: Begin,
     out: &mut impl Write,
     look: Look,
 ) -> Outcome<Option<String>> {
     let desk = Desk::talking(paths, look);
-    let mut talk = Talk { paths, start, look, desk, session, answered: false };
+    let mut talk = Talk { paths, start, look, desk, session: begin.session, answered: false };
     consent::once(&mut talk, out).await?;
+    let mut first = begin.question;
     loop {
         talk.desk.news(&mut io::stderr()).await?;
         prompt(out, look)?;
-        let Some(line) = talk.line().await else { break };
-        let done = match words::understood(&line) {
+        let said = match first.take() {
+            Some(question) => talk.asked_already(question, out)?,
+            None => match talk.line().await {
+                Some(line) => words::understood(&line),
+                None => break,
+            },
+        };
+        let done = match said {
             Said::Nothing => Ok(()),
             Said::Quit => break,
             said => talk.obey(said, out).await,
@@ -68,6 +75,14 @@ impl Talk<'_> {
             line = self.desk.typed() => line,
             _ = tokio::signal::ctrl_c() => None,
         }
+    }
+
+    /// A question that came with the command, shown as if it had been typed.
+    fn asked_already(&self, question: String, out: &mut impl Write) -> Outcome<Said> {
+        if self.look.terminal {
+            writeln!(out, "{}", one_line(&question, 1000))?;
+        }
+        Ok(Said::Question(question))
     }
 
     async fn obey(&mut self, said: Said, out: &mut impl Write) -> Outcome {

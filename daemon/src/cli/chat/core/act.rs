@@ -2,6 +2,7 @@
 
 use super::turn::{Kind, Phase, Turn, stored};
 use super::{Editor, Effect, Focus, Link, Overlay, Scroll, State};
+use crate::cli::chat::Begin;
 use crate::cli::chat::words::{self, Said};
 use crate::cli::output::{bytes, one_line};
 use crate::protocol::http::{AskEvent, AskRequest, LONGEST_BODY, SessionDetail, SessionSummary};
@@ -23,6 +24,22 @@ impl State {
         }
         self.focus = Focus::Input;
         self.input.paste(text);
+    }
+
+    pub(super) fn begin(&mut self, begin: Begin) -> Vec<Effect> {
+        if let Some(question) = begin.question {
+            self.input = Editor::of(&question);
+            self.waiting = true;
+        }
+        match begin.session {
+            Some(session) => vec![Effect::Read(session)],
+            None => self.asked_first(),
+        }
+    }
+
+    /// The question that came with the command, unless the owner touched it before.
+    fn asked_first(&mut self) -> Vec<Effect> {
+        if std::mem::take(&mut self.waiting) { self.submit() } else { Vec::new() }
     }
 
     /// Enter in the input.
@@ -259,9 +276,9 @@ impl State {
     }
 
     /// Shows a stored conversation, to be gone on with.
-    pub(super) fn read(&mut self, detail: SessionDetail) {
+    pub(super) fn read(&mut self, detail: SessionDetail) -> Vec<Effect> {
         if self.answering().is_some() {
-            return;
+            return Vec::new();
         }
         self.new_conversation();
         self.session = Some(detail.id.clone());
@@ -269,6 +286,7 @@ impl State {
             self.past.keep(Editor::folded(&turn.question));
             self.push(Kind::Turn(Box::new(turn)));
         }
+        self.asked_first()
     }
 
     pub(super) fn results(&mut self, detail: SessionDetail) {

@@ -11,6 +11,7 @@ pub mod turn;
 #[cfg(test)]
 pub mod tests;
 
+use super::Begin;
 use super::consent::Answers;
 use crate::protocol::approvals::{Approval, DecideRequest, OwnerEvent};
 use crate::protocol::http::{AskEvent, SessionDetail, SessionSummary};
@@ -62,6 +63,8 @@ pub struct State {
     pub drawn: Drawn,
     /// When the question that is being answered was asked.
     pub asked_at: i64,
+    /// What is in the input came with the command, and is asked once its conversation is open.
+    pub(super) waiting: bool,
     /// The next Ctrl-C leaves.
     pub(super) armed: bool,
     pub(super) last_id: u64,
@@ -162,6 +165,7 @@ pub struct Drawn {
 /// What happens.
 #[derive(Debug)]
 pub enum Event {
+    Begin(Begin),
     Key(KeyEvent),
     Paste(String),
     /// Rows, down is positive.
@@ -224,7 +228,11 @@ impl State {
     /// Takes in what happened; gives what is to be done.
     pub fn update(&mut self, event: Event) -> Vec<Effect> {
         match event {
-            Event::Key(key) => return self.key(key),
+            Event::Begin(begin) => return self.begin(begin),
+            Event::Key(key) => {
+                self.waiting = false;
+                return self.key(key);
+            }
             Event::Paste(text) => self.paste(&text),
             Event::Wheel(rows) => self.scroll_by(rows),
             Event::Resized(width, height) => {
@@ -241,7 +249,7 @@ impl State {
             Event::Refused(entry, why) => self.ended(entry, Phase::Failed(why)),
             Event::Lost(entry) => self.ended(entry, Phase::Lost),
             Event::Listed(list) => self.listed(list),
-            Event::Read(detail) => self.read(detail),
+            Event::Read(detail) => return self.read(detail),
             Event::Results(detail) => self.results(detail),
             Event::Judged(entry, kind, text, note) => {
                 if let Some(turn) = self.turn_mut(entry) {

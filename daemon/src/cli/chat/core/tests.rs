@@ -98,6 +98,25 @@ pub fn approval(id: &str) -> Approval {
 }
 
 #[test]
+fn a_question_that_came_with_the_command_waits_for_its_conversation_and_for_no_key() {
+    let begin = |session: Option<&str>| {
+        Event::Begin(Begin { session: session.map(Into::into), question: Some("where?".into()) })
+    };
+    let mut fresh = state();
+    assert_eq!(fresh.update(begin(None)), [Effect::Ask { entry: 1, question: "where?".into(), session: None }]);
+    let mut known = state();
+    assert_eq!(known.update(begin(Some("s1"))), [Effect::Read("s1".into())]);
+    let effects = known.update(Event::Read(stored_session()));
+    assert!(matches!(&effects[..], [Effect::Ask { session: Some(id), .. }] if id == "s1"), "{effects:?}");
+    // Where the owner goes on typing it is a draft like any other.
+    let mut touched = state();
+    touched.update(begin(Some("s1")));
+    touched.type_in("!");
+    assert!(touched.update(Event::Read(stored_session())).is_empty());
+    assert_eq!(touched.input.text(), "where?!");
+}
+
+#[test]
 fn a_question_is_asked_in_the_conversation_and_answered() {
     let mut state = state();
     let effects = state.enter("where?");

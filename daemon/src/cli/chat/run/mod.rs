@@ -5,7 +5,7 @@ mod deeds;
 mod open;
 mod terminal;
 
-use super::consent;
+use super::{Begin, consent};
 use super::core::{Effect, Event, State};
 use super::view::View;
 use super::view::style::Theme;
@@ -36,7 +36,7 @@ const COUNTING: Duration = Duration::from_secs(1);
 const RESTING: Duration = Duration::from_secs(30);
 
 /// Talks with the owner on the whole screen until they leave. Gives the conversation that was open at the end.
-pub async fn run(paths: &Paths, start: bool, session: Option<String>, look: Look) -> Outcome<Option<String>> {
+pub(super) async fn run(paths: &Paths, start: bool, begin: Begin, look: Look) -> Outcome<Option<String>> {
     let asks = consent::due(&mut connect(paths, start).await?).await?;
     let (events, inbox) = mpsc::channel(BACKLOG);
     let daemon = Daemon { paths: paths.clone(), start, events };
@@ -61,7 +61,7 @@ pub async fn run(paths: &Paths, start: bool, session: Option<String>, look: Look
     if asks {
         running.state.update(Event::ConsentDue);
     }
-    let first = session.map(Effect::Read).into_iter().collect();
+    let first = running.state.update(Event::Begin(begin));
     let ended = running.until_left(first).await;
     listening.abort();
     ended?;
