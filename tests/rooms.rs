@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every room with the rooms that it may use. Below, a folder or file of `daemon/src` is a room.
-const ALLOWED: [(&str, &[&str]); 38] = [
+const ALLOWED: [(&str, &[&str]); 39] = [
     ("types", &[]),
     ("protocol", &["types"]),
     ("config", &[]),
@@ -14,6 +14,7 @@ const ALLOWED: [(&str, &[&str]); 38] = [
     ("memory", &[]),
     ("disk", &[]),
     ("clock", &[]),
+    ("visible", &[]),
     ("keys", &[]),
     ("gate", &[]),
     ("generations", &["disk", "gate"]),
@@ -158,7 +159,7 @@ const ALLOWED: [(&str, &[&str]); 38] = [
         "cli",
         &[
             "types", "protocol", "config", "audit", "clock", "daemon", "engine", "eval", "extract", "idle",
-            "keys", "learn", "plugins", "policy", "sharing", "worker",
+            "keys", "learn", "plugins", "policy", "sharing", "visible", "worker",
         ],
     ),
     ("main", &["cli"]),

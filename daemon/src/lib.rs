@@ -40,4 +40,5 @@ pub mod store;
 mod testkit;
 pub mod tools;
 pub mod types;
+mod visible;
 pub mod worker;

@@ -7,6 +7,8 @@ use serde::Serialize;
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
+pub use crate::visible::spelled_out;
+
 /// Whether, and how, the output may be dressed up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
@@ -66,24 +68,6 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
 /// Controls of direction, and line ends that only some terminals know.
 fn turns(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{206f}')
-}
-
-/// Foreign text to the letter: what could command the terminal, or make text look like other text (Unicode
-/// TR 36: marks of direction, invisible characters), is spelled out.
-pub fn spelled_out(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        let hidden = matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
-            | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}');
-        if (c.is_control() && c != '\n') || hidden {
-            out.extend(c.escape_unicode());
-        } else {
-            out.push(c);
-        }
-    }
-    out
 }
 
 /// A moment (seconds since 1970) as date and time, UTC.
@@ -157,10 +141,9 @@ mod tests {
     }
 
     #[test]
-    fn moments_and_hidden_characters_are_spelled_out() {
+    fn moments_are_spelled_out() {
         assert_eq!(moment(0), "1970-01-01 00:00:00Z");
         assert_eq!(moment(1_709_211_909), "2024-02-29 13:05:09Z");
-        assert_eq!(spelled_out("a\u{202e}b\x1b[2J\nü\u{200b}"), "a\\u{202e}b\\u{1b}[2J\nü\\u{200b}");
     }
 
     #[test]
