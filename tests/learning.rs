@@ -5,11 +5,11 @@ use crate::support::{Home, path, wait_for};
 use serde_json::{Value, json};
 
 /// A gate that a cycle of seconds passes when it gained anything at all.
-const OPEN: &str = "[model]\nthreads = 1\n[ask]\npassages = 2\nmax_tokens = 16\n[learn]\nleast_samples = 3\nheld_out = 30\nleast_steps = 0\nepochs = 4\n\
+pub const OPEN: &str = "[model]\nthreads = 1\n[ask]\npassages = 2\nmax_tokens = 16\n[learn]\nleast_samples = 3\nheld_out = 30\nleast_steps = 0\nepochs = 4\n\
     learning_rate = 0.002\n[learn.gate]\ndivergence = 10\nperplexity = 1\nguard_loss = 1\nearlier_loss = 10\nquestion_loss = 1\ncases = 10\n";
 
 /// Notes of one hand, each a file.
-fn notes(home: &Home) {
+pub fn notes(home: &Home) {
     let things = ["kettle", "ladder", "tent", "drill", "freezer", "violin", "heater", "printer"];
     for (n, thing) in things.iter().enumerate() {
         let text = format!(
@@ -26,7 +26,7 @@ fn status(home: &Home) -> Value {
     home.json(&["learn", "status", "--json"])
 }
 
-fn allow_folders(home: &Home) {
+pub fn allow_folders(home: &Home) {
     home.ok(&["learn", "sources", "folders", "--folder", path(&home.docs())]);
 }
 

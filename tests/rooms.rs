@@ -131,7 +131,7 @@ const ALLOWED: [(&str, &[&str]); 39] = [
         "doors",
         &["protocol", "approvals", "daemon", "engine", "index", "nights", "session", "store", "worker"],
     ),
-    ("dbus", &["protocol", "config", "daemon", "doors", "store"]),
+    ("dbus", &["protocol", "config", "daemon", "doors", "store", "visible"]),
     (
         "daemon",
         &[

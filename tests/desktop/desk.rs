@@ -1,11 +1,12 @@
 //! A session bus of one's own with a daemon on it.
 
-use crate::support::{Home, path, wait_for};
+use crate::support::{Home, LIMIT, path, wait_for};
 use futures::StreamExt;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 use zbus::zvariant::{DynamicType, OwnedValue, Type, Value};
 use zbus::{Connection, Message, MessageStream, Proxy};
 
@@ -23,6 +24,20 @@ pub fn none() -> HashMap<&'static str, Value<'static>> {
     HashMap::new()
 }
 
+/// A session's bus as its own configuration has it, but that it starts no programs of the machine's.
+fn bus_config(socket: &str, more: &str) -> String {
+    format!(
+        r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>session</type><listen>unix:path={socket}</listen><auth>EXTERNAL</auth>
+<policy context="default">{more}<allow own="*"/><allow send_destination="*" eavesdrop="true"/>
+<allow eavesdrop="true"/></policy>
+<limit name="max_replies_per_connection">50000</limit><limit name="max_match_rules_per_connection">50000</limit>
+</busconfig>
+"#
+    )
+}
+
 /// A `dbus-daemon` that ends with this.
 pub struct Bus {
     daemon: Child,
@@ -31,14 +46,19 @@ pub struct Bus {
 
 impl Bus {
     pub fn start(folder: &Path) -> Bus {
-        Bus::with(folder, &["--session"])
+        Bus::with(folder, "")
     }
 
-    pub fn with(folder: &Path, arguments: &[&str]) -> Bus {
-        let listen = format!("--address=unix:path={}", path(&folder.join("bus")));
+    /// One to which everybody may come; to a session's own, nobody else may.
+    pub fn open(folder: &Path) -> Bus {
+        Bus::with(folder, r#"<allow user="*"/>"#)
+    }
+
+    fn with(folder: &Path, more: &str) -> Bus {
+        let (config, socket) = (folder.join("bus.conf"), folder.join("bus"));
+        std::fs::write(&config, bus_config(path(&socket), more)).unwrap();
         let mut daemon = Command::new("dbus-daemon")
-            .args(arguments)
-            .args(["--nofork", "--nopidfile", "--print-address", &listen])
+            .args(["--nofork", "--nopidfile", "--print-address", "--config-file", path(&config)])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -163,7 +183,11 @@ impl Client {
 
     /// The next signal of the agent's, with the request that it is about.
     pub async fn signal(&mut self) -> Signal {
-        let next = tokio::time::timeout(crate::support::LIMIT, self.signals.recv()).await;
+        self.signal_within(LIMIT).await
+    }
+
+    pub async fn signal_within(&mut self, limit: Duration) -> Signal {
+        let next = tokio::time::timeout(limit, self.signals.recv()).await;
         next.expect("no signal came").expect("the bus is there")
     }
 
@@ -193,8 +217,8 @@ impl Client {
         let agent = self.agent().await;
         let start = std::time::Instant::now();
         while agent.get_property::<String>(property).await.unwrap() != wanted {
-            assert!(start.elapsed() < crate::support::LIMIT, "{property} never became {wanted}");
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            assert!(start.elapsed() < LIMIT, "{property} never became {wanted}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }

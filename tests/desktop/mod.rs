@@ -3,6 +3,7 @@
 mod bus;
 mod desk;
 mod limits;
+mod notify;
 mod others;
 mod search;
 mod without;

@@ -101,13 +101,18 @@ pub fn install(home: &Home, port: u16) {
         ("writer", writer(), writer_wants, vec![tool("compose", TEXT)]),
     ];
     for (name, guest, wants, tools) in plugins {
-        let manifest = format!(
-            "[plugin]\nname = \"{name}\"\nversion = \"1.0.0\"\ndescription = \"A plugin.\"\n[wants.{wants}\n"
-        );
-        let tools = format!("[{}]", tools.join(","));
-        let packed = package::pack(&guest.build(), &manifest, &tools, None).unwrap();
-        let file = home.dir.path().join(format!("{name}-1.0.0.wasm"));
-        std::fs::write(&file, packed).unwrap();
-        home.ok(&["plugin", "install", path(&file), "--dev", "--yes"]);
+        put(home, name, &guest, &wants, &tools);
     }
+}
+
+/// Installs one plugin with these wants and tools.
+pub fn put(home: &Home, name: &str, guest: &Guest, wants: &str, tools: &[String]) {
+    let manifest = format!(
+        "[plugin]\nname = \"{name}\"\nversion = \"1.0.0\"\ndescription = \"A plugin.\"\n[wants.{wants}\n"
+    );
+    let tools = format!("[{}]", tools.join(","));
+    let packed = package::pack(&guest.build(), &manifest, &tools, None).unwrap();
+    let file = home.dir.path().join(format!("{name}-1.0.0.wasm"));
+    std::fs::write(&file, packed).unwrap();
+    home.ok(&["plugin", "install", path(&file), "--dev", "--yes"]);
 }

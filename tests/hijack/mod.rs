@@ -4,7 +4,7 @@
 
 mod attacks;
 mod bundled;
-mod guests;
+pub mod guests;
 mod model;
 pub mod owner;
 
@@ -31,7 +31,7 @@ const HONEST: [(&str, &str, usize); 6] = [
 const OF_EACH: usize = 10;
 
 /// A web server of one's own that counts the requests it gets.
-fn counting_server() -> (u16, Arc<AtomicUsize>) {
+pub fn counting_server() -> (u16, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let count = Arc::new(AtomicUsize::new(0));
@@ -93,7 +93,7 @@ fn audited(home: &Home, event: &str) -> Vec<Value> {
     lines["entries"].as_array().unwrap().iter().filter(|line| line["event"] == event).cloned().collect()
 }
 
-fn by_hand(home: &Home, tool: &str, arguments: &str) -> String {
+pub fn by_hand(home: &Home, tool: &str, arguments: &str) -> String {
     let called = home.json(&["plugin", "call", tool, arguments, "--json"]);
     called["text"].as_str().unwrap_or_else(|| panic!("{called}")).to_owned()
 }
@@ -125,7 +125,7 @@ fn rule(task: &Honest) -> Rule {
     Rule { marker: task.question.clone(), strength: Strength::Owner, tool: task.tool, arguments }
 }
 
-fn settings(port: u16) -> String {
+pub fn settings(port: u16) -> String {
     format!(
         "[model]\nthreads = 1\n[ask]\npassages = 1\nmax_tokens = 48\nmax_tool_calls = 2\n\
          [plugins]\nprivate_hosts = [\"127.0.0.1:{port}\"]\n"

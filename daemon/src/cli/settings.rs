@@ -125,6 +125,8 @@ mod tests {
             [desktop]
             dbus = true                              # default
             search_providers = true                  # default
+            notifications = true                     # default
+            tell_learned = false                     # default
 
             [log]
             level = "info"                           # default

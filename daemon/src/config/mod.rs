@@ -167,11 +167,15 @@ pub struct DesktopConfig {
     pub dbus: bool,
     /// Find your files in the search of GNOME and KDE.
     pub search_providers: bool,
+    /// Show what waits for your yes, and what plugins tell you, as notifications.
+    pub notifications: bool,
+    /// Tell in a notification when something new was learned.
+    pub tell_learned: bool,
 }
 
 impl Default for DesktopConfig {
     fn default() -> Self {
-        DesktopConfig { dbus: true, search_providers: true }
+        DesktopConfig { dbus: true, search_providers: true, notifications: true, tell_learned: false }
     }
 }
 

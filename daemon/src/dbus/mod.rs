@@ -1,4 +1,4 @@
-//! The desktop's doors on the session's D-Bus: `org.familiar.Agent` for programs, and the search of GNOME and KDE. They
+//! The desktop's doors on the session's D-Bus: `org.familiar.Agent` for programs, the search of GNOME and KDE, and notifications. They
 //! check who calls and what was given, forward to handles, and put what comes back into D-Bus's types; they hold one
 //! connection to the bus and nothing else, and never answer anything by themselves. Searching never loads a model.
 
@@ -7,12 +7,14 @@ mod agent;
 mod callers;
 mod error;
 mod live;
+mod notify;
 mod options;
 mod outlet;
 mod requests;
 mod search;
 mod strict;
 
+use crate::config::DesktopConfig;
 use crate::daemon::Handles;
 use crate::protocol::http::DesktopStatus;
 use crate::store::Store;
@@ -97,6 +99,7 @@ struct Desk {
     bus: DBusProxy<'static>,
     agent: Agent,
     requests: Requests,
+    settings: DesktopConfig,
 }
 
 async fn open(handles: &Handles, store: Store) -> Result<Desk, DesktopError> {
@@ -122,7 +125,7 @@ async fn open(handles: &Handles, store: Store) -> Result<Desk, DesktopError> {
     }
     // Last, so that who waits for the name finds everything there.
     match connection.request_name_with_flags(NAME, RequestNameFlags::DoNotQueue.into()).await {
-        Ok(_) => Ok(Desk { connection, bus, agent, requests }),
+        Ok(_) => Ok(Desk { connection, bus, agent, requests, settings }),
         Err(zbus::Error::NameTaken) => Err(DesktopError::Taken),
         Err(error) => Err(error.into()),
     }
@@ -131,7 +134,7 @@ async fn open(handles: &Handles, store: Store) -> Result<Desk, DesktopError> {
 impl Desk {
     /// Until the daemon stops, or the bus does.
     async fn serve(self, handles: &Handles) -> Result<(), DesktopError> {
-        let Desk { connection, bus, agent, requests } = self;
+        let Desk { connection, bus, agent, requests, settings } = self;
         let mut stop = handles.stop.subscribe();
         // It ends with the connection; nobody takes the name away, since it was not offered.
         let mut lost = bus.receive_name_lost().await?;
@@ -139,6 +142,10 @@ impl Desk {
             _ = lost.next() => return Err(DesktopError::Lost),
             Err(error) = live::tell(&connection, &agent, handles) => {
                 tracing::debug!("changes are told no more: {error}");
+                return Err(DesktopError::Lost);
+            }
+            Err(error) = notify::tell(&connection, handles, &settings), if settings.notifications => {
+                tracing::debug!("nothing is notified any more: {error}");
                 return Err(DesktopError::Lost);
             }
             _ = stop.wait_for(|&stop| stop) => {}

@@ -50,6 +50,9 @@ pub(super) async fn nights(
         };
         tracing::info!("learning: {told}");
         *inner.last.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(told);
+        if let Ok(outcome) = &ended {
+            inner.outcome.send_replace(Some(outcome.clone()));
+        }
         let failed = ended.is_err();
         if let Some(answer) = answer {
             // Whoever asked may have left.

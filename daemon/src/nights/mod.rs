@@ -187,6 +187,8 @@ struct Inner {
     hindrance: Mutex<Option<Hindrance>>,
     /// How the last cycle ended, for whoever asks.
     last: Mutex<Option<String>>,
+    /// The same to its figures, if it came to a verdict.
+    outcome: watch::Sender<Option<Outcome>>,
 }
 
 impl Nights {
@@ -219,6 +221,7 @@ impl Nights {
             cycle: tokio::sync::Mutex::default(),
             hindrance: Mutex::default(),
             last: Mutex::default(),
+            outcome: watch::Sender::default(),
         });
         inner.follow().await?;
         tokio::spawn(live::nights(inner.clone(), taken, stop));
@@ -269,6 +272,11 @@ impl Nights {
     /// What the cycle is at, as it changes.
     pub fn phases(&self) -> watch::Receiver<Phase> {
         self.inner.phase.subscribe()
+    }
+
+    /// How the last cycle ended, as each ends.
+    pub fn outcomes(&self) -> watch::Receiver<Option<Outcome>> {
+        self.inner.outcome.subscribe()
     }
 
     /// Who is served, so that learning gives way.
