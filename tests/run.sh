@@ -12,7 +12,7 @@ step() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
 # What the build needs, and what the tests use as real counterparts.
 install_packages() {
     local missing=() package
-    for package in build-essential cmake clang libclang-dev lld pkg-config python3 python3-venv strace tmux dbus systemd; do
+    for package in build-essential cmake clang libclang-dev lld pkg-config python3 python3-venv strace tmux dbus systemd dunst xvfb xdg-utils; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done
     [ ${#missing[@]} -eq 0 ] && return

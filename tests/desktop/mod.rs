@@ -2,6 +2,7 @@
 
 mod bus;
 mod desk;
+mod dunst;
 mod limits;
 mod notify;
 mod others;

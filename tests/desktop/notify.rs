@@ -108,7 +108,7 @@ impl Screen {
 }
 
 /// A desk with plugins and a model that sends when it is asked to, and the requests that went out.
-fn desk() -> (Desk, Arc<AtomicUsize>) {
+pub fn desk() -> (Desk, Arc<AtomicUsize>) {
     let (port, hits) = counting_server();
     let desk = Desk::new(&settings(port));
     obey(&desk.home, port);
