@@ -1,6 +1,7 @@
 //! The searches of GNOME and KDE, as the shells use them.
 
 use super::desk::{Client, Desk, NAME, file, refused};
+use crate::serving::works;
 use crate::support::{BINARY, path, runtime, wait_for};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,16 @@ fn desk() -> Desk {
         program(&programs, "xdg-terminal-exec", &asks);
         let before = std::env::var("PATH").unwrap_or_default();
         home.environment.push(("PATH", format!("{}:{before}", path(&programs))));
+        // Nothing of the machine's own choice of programs.
+        for (name, folder) in [
+            ("XDG_CONFIG_HOME", "xdg"),
+            ("XDG_DATA_HOME", "xdg"),
+            ("XDG_CONFIG_DIRS", "none"),
+            ("XDG_DATA_DIRS", "none"),
+        ] {
+            home.environment.push((name, at(folder)));
+        }
+        home.environment.push(("XDG_CURRENT_DESKTOP", String::new()));
     });
     desk.home.write("money/plan.md", "# Budget\n\nThe budget of the household for spring is tight.\n");
     desk.home.write("trip.txt", "The trip to Lisbon leaves the budget at 400 euros.\n");
@@ -193,6 +204,39 @@ fn what_is_chosen_in_gnome_is_opened() {
         assert_eq!(left(&desk, "asked")[3], "household budget");
         let empty = gnome::<()>(&client, "LaunchSearch", &(NONE, 0u32)).await;
         assert_eq!(refused(empty).0, "org.familiar.Error.Usage");
+    });
+}
+
+#[test]
+fn an_editor_that_can_be_told_the_line_opens_there() {
+    if !works(&["xdg-mime", "--version"]) {
+        eprintln!("SKIPPED: xdg-mime is not installed");
+        return;
+    }
+    let desk = desk();
+    let at = |name: &str| desk.home.dir.path().join(name);
+    std::fs::create_dir_all(at("xdg/applications")).unwrap();
+    let entry = "[Desktop Entry]\nType=Application\nName=Kate\nExec=kate %U\nMimeType=text/plain;\n";
+    std::fs::write(at("xdg/applications/org.kde.kate.desktop"), entry).unwrap();
+    let chosen =
+        "[Default Applications]\ntext/plain=org.kde.kate.desktop\ntext/markdown=org.kde.kate.desktop\n";
+    std::fs::write(at("xdg/mimeapps.list"), chosen).unwrap();
+    program(
+        &at("bin"),
+        "kate",
+        &format!("printf '%s\\n' \"$@\" >{0}.part; mv {0}.part {0}", path(&at("edited"))),
+    );
+    let lines: String = (1..200).map(|n| format!("Entry {n} of the diary.\n\n")).collect();
+    desk.home.write("diary.txt", format!("{lines}The walrus came at last.\n"));
+    desk.home.index();
+    runtime().block_on(async {
+        let client = desk.client().await;
+        let ids = found(&client, &["walrus"]).await;
+        gnome::<()>(&client, "ActivateResult", &(&ids[0], NONE, 0u32)).await.unwrap();
+        let edited = left(&desk, "edited");
+        let line: u64 = edited[0].strip_prefix("--line=").expect("a line").parse().unwrap();
+        assert!((300..=399).contains(&line), "{edited:?}");
+        assert_eq!(edited[1], path(&desk.home.docs().join("diary.txt")));
     });
 }
 

@@ -80,7 +80,10 @@ impl Provider {
     ) -> Result<(), Error> {
         let _caller = self.finder.callers.admit(&header).await?;
         match self.finder.row(&identifier)? {
-            Row::File(hit) => self.finder.opener.open(Path::new(&hit.path), click(timestamp)),
+            Row::File(hit) => {
+                let place = Some(Row::place(&hit));
+                self.finder.opener.open(Path::new(&hit.path), place, click(timestamp)).await
+            }
             Row::Ask(question) => self.finder.opener.ask(&question, click(timestamp)),
         }
     }

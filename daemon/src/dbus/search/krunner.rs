@@ -71,10 +71,12 @@ impl Runner {
         let click = self.token().take().map(|token| Click("XDG_ACTIVATION_TOKEN", token));
         match (self.finder.row(&match_id)?, action_id.as_str()) {
             (Row::Ask(question), "") => self.finder.opener.ask(&question, click),
-            (Row::File(hit), "") => self.finder.opener.open(Path::new(&hit.path), click),
+            (Row::File(hit), "") => {
+                self.finder.opener.open(Path::new(&hit.path), Some(Row::place(&hit)), click).await
+            }
             (Row::File(hit), FOLDER) => {
                 let folder = Path::new(&hit.path).parent().unwrap_or(Path::new("/"));
-                self.finder.opener.open(folder, click)
+                self.finder.opener.open(folder, None, click).await
             }
             _ => Err(Error::Usage("there is no such action".into())),
         }

@@ -5,6 +5,7 @@
 mod gnome;
 mod krunner;
 mod open;
+mod place;
 mod rows;
 
 use super::callers::{Caller, Callers};

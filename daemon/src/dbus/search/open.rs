@@ -2,16 +2,21 @@
 //! the owner's own, found in PATH; a path or a question is one argument of theirs, and no shell reads it.
 
 use super::super::error::Error;
+use super::place::{self, Place};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 
 /// Programs started from here that may run at once. Most end at once, having asked another to open the file.
 const RUNNING: usize = 32;
+
+/// For `xdg-mime` to say what opens a file.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What opens a file, best first, with what stands before the file.
 const OPENERS: [(&str, &[&str]); 2] = [("xdg-open", &[]), ("gio", &["open"])];
@@ -42,10 +47,16 @@ impl Opener {
         Opener { running: Arc::new(Semaphore::new(RUNNING)) }
     }
 
-    /// Opens a file or folder with the owner's default application.
-    pub fn open(&self, path: &Path, click: Option<Click>) -> Result<(), Error> {
+    /// Opens a file or folder with the owner's default application; at the place, if that can be told where to begin.
+    pub async fn open(&self, path: &Path, place: Option<Place>, click: Option<Click>) -> Result<(), Error> {
         if !path.exists() {
             return Err(Error::NotFound(format!("{} does not exist any more", path.display())));
+        }
+        if let Some(place) = place
+            && let Some((program, there)) = place::told(&default_for(path).await.unwrap_or_default(), place)
+            && let Some(program) = found(&[(program, &[])])
+        {
+            return self.start(program, [there.into(), path.into()], click);
         }
         let none = "nothing here opens files: install xdg-utils";
         self.start(found(&OPENERS).ok_or(Error::NotFound(none.into()))?, [path.into()], click)
@@ -81,6 +92,22 @@ impl Opener {
         });
         Ok(())
     }
+}
+
+/// The desktop entry of what opens a file by the owner's choice; `None` where nobody knows.
+async fn default_for(path: &Path) -> Option<String> {
+    let kind = asked([OsStr::new("filetype"), path.as_os_str()]).await?;
+    asked([OsStr::new("default"), OsStr::new(kind.trim())]).await
+}
+
+/// What `xdg-mime query` says.
+async fn asked(query: [&OsStr; 2]) -> Option<String> {
+    let (program, _) = found(&[("xdg-mime", &[])])?;
+    let mut command = Command::new(program);
+    command.arg("query").args(query).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(PATIENCE, command.output()).await.ok()?.ok()?;
+    let said = String::from_utf8(output.stdout).ok()?;
+    (output.status.success() && !said.trim().is_empty()).then_some(said)
 }
 
 /// Where this program is, or the one that took its place: the kernel says so in the name.

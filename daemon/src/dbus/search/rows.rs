@@ -1,5 +1,6 @@
 //! Rows of a search, as a desktop shows them, and their ids. Pure.
 
+use super::place::Place;
 use crate::protocol::http::SearchHit;
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
@@ -30,6 +31,11 @@ impl Row {
             }
             Row::Ask(question) => format!("Ask Familiar: {question}"),
         }
+    }
+
+    /// Where a file's passage is.
+    pub fn place(hit: &SearchHit) -> Place {
+        Place { line: hit.line.into(), page: hit.page }
     }
 
     /// The words around what was found, or what asking does.
