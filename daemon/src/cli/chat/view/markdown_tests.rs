@@ -82,12 +82,11 @@ fn tables_are_narrowed_and_at_last_are_lists() {
         table,
         28,
         &expect![[r#"
-            Bird │ Food          │ Seen
-            ─────┼───────────────┼─────
-            Wren │ spiders,      │ 3
-                 │ beetles,      │
-                 │ moths         │
-            Owl  │ mice          │
+            Bird │ Food           │ Seen
+            ─────┼────────────────┼─────
+            Wren │ spiders,       │ 3
+                 │ beetles, moths │
+            Owl  │ mice           │
         "#]],
     );
     check(
@@ -116,12 +115,14 @@ fn an_answer_that_is_still_coming_is_drawn_as_far_as_it_is() {
     "#]],
     );
     check(
-        "```rust\nfn main() {",
+        "It is:\n```rust\nfn main() {",
         30,
         &expect![[r#"
-          rust
-          fn main() {
-    "#]],
+            It is:
+
+              rust
+              fn main() {
+        "#]],
     );
 }
 

@@ -17,9 +17,9 @@ Enter           ask                     ^J  Alt-Enter   a new line
 ^C              stop; twice leaves      ^D              leave
 PgUp PgDn       scroll, or the wheel    Esc             to the end
 ^O  F2          conversations           ^Z              to the background
-Tab             point at what is above: calls of tools, sources, answers
+Tab             point at calls of tools, sources and answers
   Enter         unfold a call; open a source at its line
-  g  b  e       that was right, that was wrong, say it as it should have been
+  g  b  e       it was right, it was wrong, say it as it should be
 Alt-1 to Alt-9  open a source of the last answer
 Shift-drag      select text with the mouse
 
@@ -33,7 +33,7 @@ pub fn draw(state: &State, theme: Theme, area: Rect, buffer: &mut Buffer) -> Opt
     match state.overlay.as_ref()? {
         Overlay::Help => {
             let lines: Vec<Line<'_>> = KEYS.lines().map(Line::raw).collect();
-            framed(" keys ", &lines, 74, theme, area, buffer);
+            framed(" keys ", &lines, 78, theme, area, buffer);
             None
         }
         Overlay::Forget => {

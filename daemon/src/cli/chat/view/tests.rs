@@ -109,7 +109,32 @@ fn listed(state: &mut State) {
 
 #[test]
 fn a_conversation_at_80x24() {
-    check(&state((80, 24), vec![turn()]), &expect![[""]]);
+    check(&state((80, 24), vec![turn()]), &expect![[r#"
+        ─ familiar · Where is the spare key? ─────────────────────────────────── ember ─
+         › Where is the spare key?
+
+           ▸ search_files {"query":"spare key"} ✓
+
+           It is under the blue pot [1]:
+
+           • left of the door
+           • not in the shed [2]
+
+           [1] ~/notes/house.md:12  “The spare key is under the blue flower pot, on t…”
+           [2] ~/a/very/long/path/that/leads/to/shed.pdf:12 (page 3) (changed since)
+           ember · 0.9 s · 31 tokens/s
+
+
+
+
+
+
+
+
+        ────────────────────────────────────────────────────────────────────────────────
+         ›
+         Enter ask  ^J new line  Tab sources  ^O conversations  ? help  ^D leave
+    "#]]);
 }
 
 #[test]
@@ -117,15 +142,84 @@ fn a_conversation_at_200x50() {
     let mut state = state((200, 50), vec![turn(), Turn::asked("And the second one?".into())]);
     listed(&mut state);
     state.asked_at = 993;
-    check(&state, &expect![[""]]);
+    check(&state, &expect![[r#"
+        ─ familiar · Where is the spare key? ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────── ember ─
+           + new conversation              │ › Where is the spare key?
+         ▪ Where is the spare key?     now │
+           When is the rent due, and … 2 h │   ▸ search_files {"query":"spare key"} ✓
+                                           │
+                                           │   It is under the blue pot [1]:
+                                           │
+                                           │   • left of the door
+                                           │   • not in the shed [2]
+                                           │
+                                           │   [1] ~/notes/house.md:12  “The spare key is under the blue flower pot, on the left of the door.”
+                                           │   [2] …a/very/long/path/that/leads/to/shed.pdf:12 (page 3) (changed since)  “The spare key is under th…”
+                                           │   ember · 0.9 s · 31 tokens/s
+                                           │
+                                           │ › And the second one?
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │
+                                           │────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+                                           │ ›
+         ⠋ 7 s  ^C stop  ? help
+    "#]]);
 }
 
 #[test]
 fn a_beginning() {
-    check(&state((60, 8), vec![]), &expect![[""]]);
+    check(&state((60, 8), vec![]), &expect![[r#"
+        ─ familiar ───────────────────────────────────────── ember ─
+
+           Ask your own files.
+
+           3 documents are indexed. ember answers, on this machine
+        ────────────────────────────────────────────────────────────
+         › Ask your files
+         Enter ask  ^J new line  Tab sources  ^O conversations  ? he
+    "#]]);
     let mut empty = state((60, 8), vec![]);
     empty.link = Link::Up(About { model: "ember".into(), ..About::default() });
-    check(&empty, &expect![[""]]);
+    check(&empty, &expect![[r#"
+        ─ familiar ───────────────────────────────────────── ember ─
+
+           Ask your own files.
+
+           Nothing is indexed yet. In another terminal: familiar
+        ────────────────────────────────────────────────────────────
+         › Ask your files
+         Enter ask  ^J new line  Tab sources  ^O conversations  ? he
+    "#]]);
 }
 
 #[test]
@@ -136,7 +230,22 @@ fn conversations_beside_the_open_one() {
         crossterm::event::KeyCode::Char('o'),
         crossterm::event::KeyModifiers::CONTROL,
     )));
-    check(&state, &expect![[""]]);
+    check(&state, &expect![[r#"
+        ─ familiar · Where is the spare key? ─────────────────────────────────── ember ─
+           + new conversation            │
+         ▪ Where is the spare key?   now │   It is under the blue pot [1]:
+           When is the rent due, an… 2 h │
+                                         │   • left of the door
+                                         │   • not in the shed [2]
+                                         │
+                                         │   [1] ~/notes/house.md:12  “The spare key …”
+                                         │   [2] …/shed.pdf:12 (page 3) (changed since)
+                                         │   ember · 0.9 s · 31 tokens/s
+                                         │
+                                         │──────────────────────────────────────────────
+                                         │ ›
+         Enter open  n new  ↑↓ move  ^O hide  Esc back
+    "#]]);
 }
 
 #[test]
@@ -144,27 +253,144 @@ fn what_waits_for_a_yes_is_shown_to_the_byte() {
     let mut state = state((80, 24), vec![Turn::asked("Send it.".into())]);
     let approval = crate::cli::chat::core::tests::approval("k3f9a2x");
     state.update(Event::Owner(OwnerEvent::Approval(Box::new(approval.clone()))));
-    check(&state, &expect![[""]]);
+    check(&state, &expect![[r#"
+        ─ familiar · Send it. ────────────────────────────────────────────────── ember ─
+         › Send it.
+
+
+
+
+
+
+
+
+
+        ─ waits for your yes ───────────────────────────────────────────────────────────
+         web-fetch wants to send 42 bytes to example.org
+           id k3f9a2x, tool fetch, a no in 2 min 0 s
+           to: GET example.org
+           why you are asked: text that others may have written led to this
+           from: /home/me/notes/mail.txt
+           exactly this, 40 bytes:
+           | GET https://example.org/?q=key\u{1b}[2J
+           |
+           | body
+        ────────────────────────────────────────────────────────────────────────────────
+         ›
+         ⠋ 1000 s  Tab answer what waits for your yes
+    "#]]);
     state.focus = Focus::Approval;
     state.size = (60, 16);
     state.approvals = vec![Approval { content: Some("x".repeat(700)), ..approval.clone() }, approval];
     state.approval_top = 3;
-    check(&state, &expect![[""]]);
+    check(&state, &expect![[r#"
+        ─ familiar · Send it. ────────────────────────────── ember ─
+         › Send it.
+
+
+        ─ waits for your yes ───────── rows 4-11 of 20  and 1 more ─
+           why you are asked: text that others may have written led
+          to this
+           from: /home/me/notes/mail.txt
+           exactly this, 700 bytes:
+           | xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+         xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+         xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+         xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+        ────────────────────────────────────────────────────────────
+         ›
+         ⠋ 1000 s  y this once  a always exactly this  n no  ↑↓ read
+    "#]]);
 }
 
 #[test]
 fn overlays() {
     let mut state = state((80, 24), vec![turn()]);
     state.overlay = Some(Overlay::Help);
-    check(&state, &expect![[""]]);
+    check(&state, &expect![[r#"
+        ─ familiar · Where is the spare key? ─────────────────────────────────── ember ─
+         › Where is the spare key?
+
+         ╭ keys ──────────────────────────────────────────────────────────────────────╮
+         │ Enter           ask                     ^J  Alt-Enter   a new line         │
+         │ ↑ ↓             what was asked before   ^R              ask again          │
+         │ ^C              stop; twice leaves      ^D              leave              │
+         │ PgUp PgDn       scroll, or the wheel    Esc             to the end         │
+         │ ^O  F2          conversations           ^Z              to the background  │
+         │ Tab             point at calls of tools, sources and answers               │
+         │   Enter         unfold a call; open a source at its line                   │
+         │   g  b  e       it was right, it was wrong, say it as it should be         │
+         │ Alt-1 to Alt-9  open a source of the last answer                           │
+         │ Shift-drag      select text with the mouse                                 │
+         │                                                                            │
+         │ /good  /bad  /edit TEXT     of the last answer                             │
+         │ /remember TEXT              keep this in mind                              │
+         │ /forget                     forget this conversation, wherever it went     │
+         │ /new                        begin another one                              │
+         ╰────────────────────────────────────────────────────────────────────────────╯
+
+        ────────────────────────────────────────────────────────────────────────────────
+         ›
+         Enter ask  ^J new line  Tab sources  ^O conversations  ? help  ^D leave
+    "#]]);
     state.overlay = Some(Overlay::Forget);
-    check(&state, &expect![[""]]);
+    check(&state, &expect![[r#"
+        ─ familiar · Where is the spare key? ─────────────────────────────────── ember ─
+         › Where is the spare key?
+
+           ▸ search_files {"query":"spare key"} ✓
+
+           It is under the blue pot [1]:
+
+           • left of the door
+           • not in the shed [2]
+                  ╭ forget this conversation? ───────────────────────────────╮
+           [1] ~/n│ This conversation and what was learned from it would be  │t, on t…”
+           [2] ~/a│ gone, everywhere and for good.                           │since)
+           ember ·│                                                          │
+                  │ y forgets it, any other key keeps it.                    │
+                  ╰──────────────────────────────────────────────────────────╯
+
+
+
+
+
+
+        ────────────────────────────────────────────────────────────────────────────────
+         ›
+         Enter ask  ^J new line  Tab sources  ^O conversations  ? help  ^D leave
+    "#]]);
     state.update(Event::ConsentDue);
     let enter = || Event::Key(crossterm::event::KeyCode::Enter.into());
     state.update(enter());
     state.update(enter());
     state.update(Event::Paste("/home/me/diary".into()));
-    check(&state, &expect![[""]]);
+    check(&state, &expect![[r#"
+        ─ familiar · Where is the spare key? ─────────────────────────────────── ember ─
+         › Where is the spare key?
+
+          ╭ before you begin ────────────────────────────────────────────────────────╮
+          │ Familiar can learn from you. While nobody needs the machine it trains a  │
+          │ small addition to its model, and uses it only when it is measurably      │
+          │ better. What is learned from, and what comes of it, is kept in           │
+          │ /home/me/.local/share/familiar and nothing of it leaves this machine.    │
+          │ Passwords and the like are left out where they can be told. `familiar    │
+          │ forget` takes back any of it, `familiar learn sources none` ends it.     │
+          │ Without a yes nothing is learned; Enter means no.                        │”
+          │                                                                          │
+          │ From conversations: what you write here, and answers that you call       │
+          │ /good? [y/N] no                                                          │
+          │ From corrections: answers that you put right with /edit, and what you    │
+          │ /remember? [y/N] no                                                      │
+          │ From your own writing? The path of its folder, below an indexed one, or  │
+          │ Enter for no:                                                            │
+          │ › /home/me/diary                                                         │
+          ╰──────────────────────────────────────────────────────────────────────────╯
+
+        ────────────────────────────────────────────────────────────────────────────────
+         ›
+         Enter ask  ^J new line  Tab sources  ^O conversations  ? help  ^D leave
+    "#]]);
 }
 
 #[test]
@@ -175,7 +401,28 @@ fn a_long_input_and_what_went_wrong() {
     state.input = Editor::of(&(1..=9).map(|n| format!("line {n}\n")).collect::<String>());
     state.input.paste(&"x\n".repeat(10_000));
     state.message = Some(Message { text: "Not pasted.".into(), trouble: true });
-    check(&state, &expect![[""]]);
+    check(&state, &expect![[r#"
+        ─ familiar · one one one one one one… ──────────────────────
+           one
+           one
+           one
+           one
+           one
+           … and 30 more lines
+
+           It is
+           ✗ The daemon went away before the answer was whole. ^R
+           asks it again.
+
+        ──────────────────────────────────────────────────── 10/10 ─
+           line 5
+           line 6
+           line 7
+           line 8
+           line 9
+           [pasted 10,000 lines]
+         Not pasted.
+    "#]]);
 }
 
 #[test]
@@ -185,7 +432,28 @@ fn an_unfolded_call_and_the_part_that_is_pointed_at() {
     let mut state = state((60, 20), vec![turn]);
     state.focus = Focus::Part(Part::Tool(1, 0));
     state.reveal = true;
-    check(&state, &expect![[""]]);
+    check(&state, &expect![[r#"
+        ─ familiar · Where is the spare key? ─────────────── ember ─
+
+           ▾ search_files {"query":"spare key"} ✓
+             {
+               "query": "spare key"
+             }
+             1 hit
+
+           It is under the blue pot [1]:
+
+           • left of the door
+           • not in the shed [2]
+
+           [1] ~/notes/house.md:12  “The spare key is under the b…”
+           [2] …/that/leads/to/shed.pdf:12 (page 3) (changed since)
+           ember · 0.9 s · 31 tokens/s
+
+        ────────────────────────────────────────────────────────────
+         ›
+         Enter unfold  ↑↓ move  g right  b wrong  e say it better  E
+    "#]]);
 }
 
 #[test]

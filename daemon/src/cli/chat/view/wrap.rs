@@ -14,6 +14,13 @@ struct Letter<'a> {
     style: Style,
 }
 
+impl Letter<'_> {
+    /// A letter that no line has room for is told of by another.
+    fn within(self, width: usize) -> Self {
+        if self.width <= width { self } else { Letter { text: "\u{fffd}", width: 1, ..self } }
+    }
+}
+
 /// Breaks at words. Lines end where the text says, too; spaces at a break are dropped.
 pub fn words(runs: &[Run], width: usize) -> Vec<Line<'static>> {
     wrap(runs, width, true)
@@ -30,7 +37,7 @@ fn wrap(runs: &[Run], width: usize, at_words: bool) -> Vec<Line<'static>> {
     let (mut row, mut column): (Vec<Letter>, usize) = (Vec::new(), 0);
     // Where the row may be broken: the number of letters before the next word.
     let mut gap = None;
-    for letter in letters(runs) {
+    for letter in letters(runs).map(|letter| letter.within(width)) {
         if letter.text == "\n" {
             lines.push(line(&row));
             (column, gap) = (0, None);
