@@ -45,21 +45,24 @@ fn wrap(runs: &[Run], width: usize, at_words: bool) -> Vec<Line<'static>> {
             continue;
         }
         let space = at_words && letter.text == " ";
-        if column + letter.width > width && !row.is_empty() {
+        let over = column + letter.width > width;
+        // What is left of the row may itself have no room for a wide letter.
+        while column + letter.width > width && !row.is_empty() {
             let rest = match gap {
-                _ if space => Vec::new(),
-                Some(gap) => row.split_off(gap),
-                None => Vec::new(),
+                Some(gap) if !space => row.split_off(gap),
+                _ => Vec::new(),
             };
             while at_words && row.last().is_some_and(|letter| letter.text == " ") {
                 row.pop();
             }
-            lines.push(line(&row));
+            if !row.is_empty() {
+                lines.push(line(&row));
+            }
             column = rest.iter().map(|letter| letter.width).sum();
             (row, gap) = (rest, None);
-            if space {
-                continue;
-            }
+        }
+        if over && space {
+            continue;
         }
         column += letter.width;
         // Scripts without spaces may be broken after every letter; theirs are wide.
