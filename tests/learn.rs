@@ -353,7 +353,7 @@ fn small_disk(job: &Path, size: &str) -> Option<Vec<String>> {
 #[test]
 fn a_full_disk_keeps_the_old_checkpoint_and_is_told_of() {
     let place = Place::new();
-    let job = place.job("job", |spec| spec.recipe.epochs = 40);
+    let job = place.job("job", |spec| spec.recipe.epochs = 160);
     fs::rename(&job, place.dir.path().join("job.from")).unwrap();
     fs::create_dir(&job).unwrap();
     let Some(wrapper) = small_disk(&job, "16m") else {

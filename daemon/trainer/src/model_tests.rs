@@ -406,6 +406,10 @@ proptest! {
         }
         if let Ok(model) = Model::open(&gguf) {
             let batch = batch(&[5, 30], 1);
+            // Of fewer tokens than the batch's are, it says so.
+            if model.check(&batch).is_err() {
+                return Ok(());
+            }
             let adapter = adapter(&model, &Target::ALL);
             let how = how(Keep::Borders, Precision::F32);
             let pass = model.forward(&batch, Some(&adapter), &how).unwrap();

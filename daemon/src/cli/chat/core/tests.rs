@@ -103,7 +103,10 @@ fn a_question_that_came_with_the_command_waits_for_its_conversation_and_for_no_k
         Event::Begin(Begin { session: session.map(Into::into), question: Some("where?".into()) })
     };
     let mut fresh = state();
-    assert_eq!(fresh.update(begin(None)), [Effect::Ask { entry: 1, question: "where?".into(), session: None }]);
+    assert_eq!(
+        fresh.update(begin(None)),
+        [Effect::Ask { entry: 1, question: "where?".into(), session: None }]
+    );
     let mut known = state();
     assert_eq!(known.update(begin(Some("s1"))), [Effect::Read("s1".into())]);
     let effects = known.update(Event::Read(stored_session()));

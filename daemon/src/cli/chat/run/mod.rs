@@ -5,10 +5,10 @@ mod deeds;
 mod open;
 mod terminal;
 
-use super::{Begin, consent};
 use super::core::{Effect, Event, State};
 use super::view::View;
 use super::view::style::Theme;
+use super::{Begin, consent};
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::output::Look;
 use crate::cli::start::connect;

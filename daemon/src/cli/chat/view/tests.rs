@@ -109,7 +109,9 @@ fn listed(state: &mut State) {
 
 #[test]
 fn a_conversation_at_80x24() {
-    check(&state((80, 24), vec![turn()]), &expect![[r#"
+    check(
+        &state((80, 24), vec![turn()]),
+        &expect![[r#"
         ─ familiar · Where is the spare key? ─────────────────────────────────── ember ─
          › Where is the spare key?
 
@@ -134,7 +136,8 @@ fn a_conversation_at_80x24() {
         ────────────────────────────────────────────────────────────────────────────────
          ›
          Enter ask  ^J new line  Tab sources  ^O conversations  ? help  ^D leave
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -142,7 +145,9 @@ fn a_conversation_at_200x50() {
     let mut state = state((200, 50), vec![turn(), Turn::asked("And the second one?".into())]);
     listed(&mut state);
     state.asked_at = 993;
-    check(&state, &expect![[r#"
+    check(
+        &state,
+        &expect![[r#"
         ─ familiar · Where is the spare key? ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────── ember ─
            + new conversation              │ › Where is the spare key?
          ▪ Where is the spare key?     now │
@@ -193,12 +198,15 @@ fn a_conversation_at_200x50() {
                                            │────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
                                            │ ›
          ⠋ 7 s  ^C stop  ? help
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_beginning() {
-    check(&state((60, 8), vec![]), &expect![[r#"
+    check(
+        &state((60, 8), vec![]),
+        &expect![[r#"
         ─ familiar ───────────────────────────────────────── ember ─
 
            Ask your own files.
@@ -207,10 +215,13 @@ fn a_beginning() {
         ────────────────────────────────────────────────────────────
          › Ask your files
          Enter ask  ^J new line  Tab sources  ^O conversations  ? he
-    "#]]);
+    "#]],
+    );
     let mut empty = state((60, 8), vec![]);
     empty.link = Link::Up(About { model: "ember".into(), ..About::default() });
-    check(&empty, &expect![[r#"
+    check(
+        &empty,
+        &expect![[r#"
         ─ familiar ───────────────────────────────────────── ember ─
 
            Ask your own files.
@@ -219,7 +230,8 @@ fn a_beginning() {
         ────────────────────────────────────────────────────────────
          › Ask your files
          Enter ask  ^J new line  Tab sources  ^O conversations  ? he
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -230,7 +242,9 @@ fn conversations_beside_the_open_one() {
         crossterm::event::KeyCode::Char('o'),
         crossterm::event::KeyModifiers::CONTROL,
     )));
-    check(&state, &expect![[r#"
+    check(
+        &state,
+        &expect![[r#"
         ─ familiar · Where is the spare key? ─────────────────────────────────── ember ─
            + new conversation            │
          ▪ Where is the spare key?   now │   It is under the blue pot [1]:
@@ -245,7 +259,8 @@ fn conversations_beside_the_open_one() {
                                          │──────────────────────────────────────────────
                                          │ ›
          Enter open  n new  ↑↓ move  ^O hide  Esc back
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -253,7 +268,9 @@ fn what_waits_for_a_yes_is_shown_to_the_byte() {
     let mut state = state((80, 24), vec![Turn::asked("Send it.".into())]);
     let approval = crate::cli::chat::core::tests::approval("k3f9a2x");
     state.update(Event::Owner(OwnerEvent::Approval(Box::new(approval.clone()))));
-    check(&state, &expect![[r#"
+    check(
+        &state,
+        &expect![[r#"
         ─ familiar · Send it. ────────────────────────────────────────────────── ember ─
          › Send it.
 
@@ -278,12 +295,15 @@ fn what_waits_for_a_yes_is_shown_to_the_byte() {
         ────────────────────────────────────────────────────────────────────────────────
          ›
          ⠋ 1000 s  Tab answer what waits for your yes
-    "#]]);
+    "#]],
+    );
     state.focus = Focus::Approval;
     state.size = (60, 16);
     state.approvals = vec![Approval { content: Some("x".repeat(700)), ..approval.clone() }, approval];
     state.approval_top = 3;
-    check(&state, &expect![[r#"
+    check(
+        &state,
+        &expect![[r#"
         ─ familiar · Send it. ────────────────────────────── ember ─
          › Send it.
 
@@ -300,14 +320,17 @@ fn what_waits_for_a_yes_is_shown_to_the_byte() {
         ────────────────────────────────────────────────────────────
          ›
          ⠋ 1000 s  y this once  a always exactly this  n no  ↑↓ read
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn overlays() {
     let mut state = state((80, 24), vec![turn()]);
     state.overlay = Some(Overlay::Help);
-    check(&state, &expect![[r#"
+    check(
+        &state,
+        &expect![[r#"
         ─ familiar · Where is the spare key? ─────────────────────────────────── ember ─
          › Where is the spare key?
 
@@ -332,9 +355,12 @@ fn overlays() {
         ────────────────────────────────────────────────────────────────────────────────
          ›
          Enter ask  ^J new line  Tab sources  ^O conversations  ? help  ^D leave
-    "#]]);
+    "#]],
+    );
     state.overlay = Some(Overlay::Forget);
-    check(&state, &expect![[r#"
+    check(
+        &state,
+        &expect![[r#"
         ─ familiar · Where is the spare key? ─────────────────────────────────── ember ─
          › Where is the spare key?
 
@@ -359,13 +385,16 @@ fn overlays() {
         ────────────────────────────────────────────────────────────────────────────────
          ›
          Enter ask  ^J new line  Tab sources  ^O conversations  ? help  ^D leave
-    "#]]);
+    "#]],
+    );
     state.update(Event::ConsentDue);
     let enter = || Event::Key(crossterm::event::KeyCode::Enter.into());
     state.update(enter());
     state.update(enter());
     state.update(Event::Paste("/home/me/diary".into()));
-    check(&state, &expect![[r#"
+    check(
+        &state,
+        &expect![[r#"
         ─ familiar · Where is the spare key? ─────────────────────────────────── ember ─
          › Where is the spare key?
 
@@ -390,7 +419,8 @@ fn overlays() {
         ────────────────────────────────────────────────────────────────────────────────
          ›
          Enter ask  ^J new line  Tab sources  ^O conversations  ? help  ^D leave
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -401,7 +431,9 @@ fn a_long_input_and_what_went_wrong() {
     state.input = Editor::of(&(1..=9).map(|n| format!("line {n}\n")).collect::<String>());
     state.input.paste(&"x\n".repeat(10_000));
     state.message = Some(Message { text: "Not pasted.".into(), trouble: true });
-    check(&state, &expect![[r#"
+    check(
+        &state,
+        &expect![[r#"
         ─ familiar · one one one one one one… ──────────────────────
            one
            one
@@ -422,7 +454,8 @@ fn a_long_input_and_what_went_wrong() {
            line 9
            [pasted 10,000 lines]
          Not pasted.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -432,7 +465,9 @@ fn an_unfolded_call_and_the_part_that_is_pointed_at() {
     let mut state = state((60, 20), vec![turn]);
     state.focus = Focus::Part(Part::Tool(1, 0));
     state.reveal = true;
-    check(&state, &expect![[r#"
+    check(
+        &state,
+        &expect![[r#"
         ─ familiar · Where is the spare key? ─────────────── ember ─
 
            ▾ search_files {"query":"spare key"} ✓
@@ -453,7 +488,8 @@ fn an_unfolded_call_and_the_part_that_is_pointed_at() {
         ────────────────────────────────────────────────────────────
          ›
          Enter unfold  ↑↓ move  g right  b wrong  e say it better  E
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
